@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Walking scatter-gather lists: copies with a bound, never past the end of either side. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* A position in a list of buffers. The list is not changed. */
+struct iov_iter {
+	const struct iovec *iov;
+	unsigned n;    /* buffers left, the current one included */
+	size_t offset; /* bytes of the current one already used */
+};
+
+void iov_iter_init(struct iov_iter *it, const struct iovec *iov, unsigned n);
+/* Bytes left. */
+size_t iov_iter_left(const struct iov_iter *it);
+/* Each returns the bytes moved, less than `len` only at the end of the list. */
+size_t iov_read(struct iov_iter *it, void *dst, size_t len);
+size_t iov_write(struct iov_iter *it, const void *src, size_t len);
+size_t iov_zero(struct iov_iter *it, size_t len);
+size_t iov_skip(struct iov_iter *it, size_t len);
+/* Copies from one list to another. */
+size_t iov_copy(struct iov_iter *dst, struct iov_iter *src, size_t len);
+/* The next `len` bytes as at most `max` buffers in `out`, and moves on; returns how many buffers.
+ * Stops early when `max` is used up; `*taken` is the bytes covered. */
+unsigned iov_take(struct iov_iter *it, size_t len, struct iovec *out, unsigned max, size_t *taken);
+
+size_t iov_len(const struct iovec *iov, unsigned n);

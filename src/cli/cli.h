@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands of avp: one function per command, each in cmd_NAME.c. */
+#pragma once
+
+/* Exit statuses of every command. */
+#define EXIT_OK    0
+#define EXIT_FAULT 1 /* failed at run time */
+#define EXIT_USAGE 2 /* wrong usage or configuration */
+
+/* One command. argv[0] is the command's name. */
+struct cli_command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary; /* one line; NULL: not listed in the help */
+};

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The registrations of all device types; each is defined in the file of its name. */
+#pragma once
+
+#include "virtio/device.h"

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Virtqueues, device side: split (VIRTIO 1.4, 2.7) and packed (2.8) rings with indirect
+ * descriptors, event index, in-order use and per-queue reset. The device sees buffers, never rings.
+ *
+ * Everything a driver wrote is read once, copied, and then checked. A rule broken by the driver
+ * makes vq_pop() return -EPROTO once and for all: the queue is broken until it is stopped, and
+ * vq_broken() names the rule. One thread per queue.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#define VQ_SIZE_MAX 32768u /* VIRTIO 1.4, 2.7 */
+
+struct vq;
+
+/* Where a queue is and where it continues. */
+struct vq_setup {
+	uint16_t size;       /* 1..VQ_SIZE_MAX; a power of two for split rings */
+	void *desc;          /* descriptor table / packed descriptor ring, host address */
+	void *driver;        /* available ring / driver event suppression */
+	void *device;        /* used ring / device event suppression */
+	uint64_t features;   /* the negotiated feature bits */
+	const struct gm *gm; /* guest memory; must outlive the running queue */
+	int call_fd;         /* eventfd that interrupts the driver, -1: none; not owned */
+	/* Ring position: split: next available index (used index is read from the ring).
+	 * Packed: bits 0..14 index and bit 15 wrap counter, of avail and used: see VRING_BASE in
+	 * vhost-user. A fresh queue: 0 for split, 0x8000 each for packed. */
+	uint16_t avail_base;
+	uint16_t used_base;
+	/* In-flight record in memory that survives this process (vhost-user, "Inflight I/O
+	 * tracking"; layouts of split and packed virtqueues), or NULL. Requests recorded there as
+	 * in flight are handed out again, oldest first, before new ones. */
+	void *inflight;
+	uint64_t inflight_len; /* bytes, at least vq_inflight_size() */
+};
+
+/*
+ * One request: first n_out buffers the device reads, then n_in buffers it writes, all inside guest
+ * memory. Valid from vq_pop() until vq_push(), vq_rewind() or vq_stop(). Devices read the first
+ * group, may keep `user`, and leave the rest alone.
+ */
+struct vq_chain {
+	struct iovec *iov;
+	uint32_t n_out, n_in;   /* number of buffers */
+	uint64_t out_len, in_len; /* bytes */
+	void *user;             /* the device's own */
+
+	struct vq *vq;
+	uint32_t iov_cap;
+	uint32_t written;
+	uint16_t id;            /* head index (split) or buffer id (packed) */
+	uint16_t ndesc;         /* ring entries it takes (packed) */
+	uint16_t slot;
+	uint8_t state;
+};
+
+/* The buffers the device writes. */
+static inline struct iovec *vq_in(const struct vq_chain *c)
+{
+	return c->iov + c->n_out;
+}
+
+/* A stopped queue. `name` (not copied) is for messages, e.g. "requestq". */
+int vq_create(struct vq **vq);
+/* Stops and frees; accepts NULL. */
+void vq_destroy(struct vq *vq);
+
+/* Starts with the given rings. -EINVAL with a reason for a bad size, alignment or position. */
+int vq_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
+/* Stops and drops every chain that is still out: the device must have let go of them. Returns the
+ * position to continue from; entries popped but not pushed count as taken. */
+void vq_stop(struct vq *vq, uint16_t *avail_base, uint16_t *used_base);
+
+bool vq_running(const struct vq *vq);
+uint16_t vq_size(const struct vq *vq);
+/* Chains popped and not yet pushed. */
+unsigned vq_outstanding(const struct vq *vq);
+/* The rule that the driver broke, or NULL. */
+const char *vq_broken(const struct vq *vq);
+/* Marks the queue broken; `rule` is a string constant. For devices that find a broken rule in a
+ * request's framing. */
+void vq_set_broken(struct vq *vq, const char *rule);
+
+/* While not enabled (vhost-user, "Ring states") vq_pop() finds nothing. Enabled after vq_start(). */
+void vq_set_enabled(struct vq *vq, bool enabled);
+void vq_set_call_fd(struct vq *vq, int fd);
+
+/* Takes the next request. 1: *chain is set; 0: none; -EPROTO: the queue is broken. */
+int vq_pop(struct vq *vq, struct vq_chain **chain);
+/* Takes up to `max` requests; returns their number, 0, or -EPROTO. */
+int vq_pop_batch(struct vq *vq, struct vq_chain **chains, unsigned max);
+/* Puts back the chain popped last; in reverse order for several. Only before any later push. */
+void vq_rewind(struct vq *vq, struct vq_chain *chain);
+/* Completes a request, in any order; `written` is the number of bytes written from the start of the
+ * writable part. Not visible to the driver before vq_flush(). With IN_ORDER negotiated the core
+ * holds it back until the earlier ones are complete. */
+void vq_push(struct vq *vq, struct vq_chain *chain, uint32_t written);
+/* Publishes everything pushed and interrupts the driver at most once, if it wants to know. */
+void vq_flush(struct vq *vq);
+
+/* Asks the driver for a kick with its next request. True if a request arrived meanwhile, so that
+ * the caller must pop once more. */
+bool vq_enable_kick(struct vq *vq);
+/* Tells the driver that kicks are not needed (a hint). */
+void vq_disable_kick(struct vq *vq);
+/* True if vq_pop() would return 1; reads only the ring. */
+bool vq_pending(struct vq *vq);
+
+/* Bytes of an in-flight record for one queue of `size` entries. */
+uint64_t vq_inflight_size(uint16_t size, bool packed);
