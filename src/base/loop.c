@@ -27,7 +27,7 @@ struct ev_loop {
 	int epoll;
 	struct ev_fd wake;
 	struct ev_timer *timers; /* by deadline */
-	struct ev_task *tasks;   /* in the order of posting */
+	struct ev_task *tasks;	 /* in the order of posting */
 	struct ev_task **tasks_end;
 	/* The batch being dispatched, so that ev_fd_del() can take a watch out of it. */
 	struct epoll_event batch[BATCH];
@@ -239,7 +239,8 @@ int ev_call(struct ev_loop *loop, ev_fn fn, void *arg)
 	return c.result;
 }
 
-int ev_fd_add(struct ev_loop *loop, struct ev_fd *w, int fd, uint32_t events, ev_fd_fn fn, void *arg)
+int ev_fd_add(
+	struct ev_loop *loop, struct ev_fd *w, int fd, uint32_t events, ev_fd_fn fn, void *arg)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = w };
 

@@ -56,7 +56,8 @@ int ev_run_once(struct ev_loop *loop, int timeout_ms);
 void ev_stop(struct ev_loop *loop);
 
 /* Watches `fd` (not owned) for `events`. Returns 0 or -errno. */
-int ev_fd_add(struct ev_loop *loop, struct ev_fd *w, int fd, uint32_t events, ev_fd_fn fn, void *arg);
+int ev_fd_add(
+	struct ev_loop *loop, struct ev_fd *w, int fd, uint32_t events, ev_fd_fn fn, void *arg);
 int ev_fd_mod(struct ev_fd *w, uint32_t events);
 /* Idempotent; safe in any callback, also for a watch that is ready in the same round. Call it
  * before closing the descriptor. */

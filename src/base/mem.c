@@ -60,7 +60,8 @@ int gm_map(struct gm *gm, const struct gm_region *r, struct err *e)
 	/* A file that is too short would raise SIGBUS at the first access. */
 	if (st.st_size < 0 || !range_in(r->fd_offset, r->size, (uint64_t)st.st_size))
 		return err_set(e, -EINVAL,
-			"memory range of 0x%llx bytes at offset 0x%llx does not fit its file of 0x%llx",
+			"memory range of 0x%llx bytes at offset 0x%llx does not fit its file of "
+			"0x%llx",
 			(unsigned long long)r->size, (unsigned long long)r->fd_offset,
 			(unsigned long long)st.st_size);
 	mapped.map_len = r->size + skip;

@@ -16,13 +16,13 @@
 
 /* One contiguous range of guest memory. */
 struct gm_region {
-	uint64_t gpa;       /* guest-physical address, bytes */
-	uint64_t size;      /* bytes, never 0 */
-	uint64_t uva;       /* address in the vhost-user frontend's process; 0 in our monitor */
-	uint8_t *hva;       /* where it is mapped here */
-	int fd;             /* what is mapped, -1 if not known; not owned */
+	uint64_t gpa;	    /* guest-physical address, bytes */
+	uint64_t size;	    /* bytes, never 0 */
+	uint64_t uva;	    /* address in the vhost-user frontend's process; 0 in our monitor */
+	uint8_t *hva;	    /* where it is mapped here */
+	int fd;		    /* what is mapped, -1 if not known; not owned */
 	uint64_t fd_offset; /* bytes */
-	void *map;          /* mapping to unmap on removal, or NULL if not ours */
+	void *map;	    /* mapping to unmap on removal, or NULL if not ours */
 	size_t map_len;
 };
 

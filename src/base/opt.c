@@ -285,8 +285,8 @@ static int unknown_key(const struct opt *table, const char *key, struct err *e)
 	for (const struct opt *o = table; o->name && n < ARRAY_LEN(names); o++) {
 		names[n++] = o->name;
 		if (used < sizeof(all))
-			used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
-				used ? ", " : "", o->name);
+			used += (size_t)snprintf(
+				all + used, sizeof(all) - used, "%s%s", used ? ", " : "", o->name);
 	}
 	near = opt_nearest(key, names, n);
 	if (near)

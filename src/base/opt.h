@@ -40,17 +40,20 @@ struct opt_list {
 
 /* One key. The table ends with a row whose name is NULL. */
 struct opt {
-	const char *name;         /* as written in the system file and after "--" */
+	const char *name; /* as written in the system file and after "--" */
 	enum opt_type type;
-	size_t offset;            /* of the field in the owner's structure */
-	const char *def;          /* default as text, or NULL: zero */
-	uint64_t min, max;        /* for numbers; max 0 means no bound */
+	size_t offset;		  /* of the field in the owner's structure */
+	const char *def;	  /* default as text, or NULL: zero */
+	uint64_t min, max;	  /* for numbers; max 0 means no bound */
 	const char *const *words; /* for OPT_ENUM, ends with NULL */
-	const char *help;         /* one line: meaning, unit */
+	const char *help;	  /* one line: meaning, unit */
 	unsigned flags;
 };
 
-#define OPT_END { .name = NULL }
+#define OPT_END                                                                                    \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
 
 /* Fills every field with its default. `base` was zeroed. Returns 0 or -errno. */
 int opt_defaults(const struct opt *table, void *base, struct err *e);

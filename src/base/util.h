@@ -11,8 +11,7 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define container_of(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -73,11 +72,11 @@ static inline int steal_fd(int *fd)
 }
 
 /* Likewise for an autofree pointer. */
-#define steal_ptr(pp)                          \
-	__extension__({                        \
-		__typeof__(*(pp)) _v = *(pp);  \
-		*(pp) = NULL;                  \
-		_v;                            \
+#define steal_ptr(pp)                                                                              \
+	__extension__({                                                                            \
+		__typeof__(*(pp)) _v = *(pp);                                                      \
+		*(pp) = NULL;                                                                      \
+		_v;                                                                                \
 	})
 
 /* Closes *fd if it is open and sets it to -1. */
