@@ -3,3 +3,5 @@
 #pragma once
 
 #include "virtio/device.h"
+
+extern const struct vdev_class vdev_rng;

@@ -5,6 +5,7 @@
 #include "devices/devices.h"
 
 const struct vdev_class *const vdev_classes[] = {
+	&vdev_rng,
 	NULL,
 };
 
