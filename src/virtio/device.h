@@ -50,6 +50,7 @@ struct vdev_metric {
 /* What a device process may do once it serves a guest, beyond the common minimum. */
 struct vdev_sandbox {
 	const char *const *syscalls; /* further system calls by name, ends with NULL; may be NULL */
+	const unsigned long *ioctls; /* request numbers for "ioctl", ends with 0; may be NULL */
 	/* Names of OPT_PATH keys whose folders the process must still reach; ends with NULL. */
 	const char *const *paths;
 };
