@@ -38,7 +38,8 @@ unpack_kernel()
 	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards './boot/vmlinuz-*' \
 		'./lib/modules/*/modules.*' './lib/modules/*/kernel/arch' './lib/modules/*/kernel/crypto' \
 		'./lib/modules/*/kernel/drivers/acpi' './lib/modules/*/kernel/drivers/block' \
-		'./lib/modules/*/kernel/drivers/char' './lib/modules/*/kernel/drivers/input' \
+		'./lib/modules/*/kernel/drivers/char' './lib/modules/*/kernel/drivers/crypto/ccp' \
+		'./lib/modules/*/kernel/drivers/input' \
 		'./lib/modules/*/kernel/drivers/virtio' './lib/modules/*/kernel/drivers/net/*.ko*' \
 		'./lib/modules/*/kernel/fs/9p' './lib/modules/*/kernel/fs/ext4' \
 		'./lib/modules/*/kernel/fs/fscache' './lib/modules/*/kernel/fs/fuse' \
@@ -50,8 +51,8 @@ unpack_kernel()
 	find "$2/lib/modules" -name '*.ko.xz' -print0 | xargs -0 -r -n 64 -P 2 xz -d
 }
 
-# copy_modules FROM TO NAME...: the modules, what they depend on, and the list for modprobe. A module that
-# is not there is built into the kernel, or of a kernel that does not have it: the guest does without.
+# copy_modules FROM TO NAME...: the modules (_ also stands for -), what they depend on, and the list for modprobe.
+# A module that is not there is built into the kernel, or the kernel does not have it: the guest does without.
 copy_modules()
 {
 	from=$1 to=$2
@@ -60,7 +61,7 @@ copy_modules()
 	(cd "$from" && busybox depmod -b . "$release")
 	dep=$from/lib/modules/$release/modules.dep
 	for name; do
-		sed -n "s,^\(.*/$name\.ko\):\(.*\),\1\2,p" "$dep"
+		sed -n "s,^\(.*/$(echo "$name" | sed 's/_/[-_]/g')\.ko\):\(.*\),\1\2,p" "$dep"
 	done | tr ' ' '\n' | sort -u | while read -r file; do
 		[ -n "$file" ] || continue
 		mkdir -p "$to/lib/modules/$release/${file%/*}"
