@@ -5,3 +5,4 @@
 #include "virtio/device.h"
 
 extern const struct vdev_class vdev_rng;
+extern const struct vdev_class vdev_vsock;

@@ -110,11 +110,8 @@ static bool rng_serve_turn(struct rng *rng, struct vq *vq)
 	while (given < RNG_TURN_MAX) {
 		size_t n;
 
-		if (vq_pop(vq, &c) != 1) {
-			if (vq_broken(vq) || !vq_enable_kick(vq))
-				return false;
-			continue;
-		}
+		if (vq_pop_or_kick(vq, &c) != 1)
+			return false;
 		/* VIRTIO 1.4, 5.4.6.1: no device-readable buffers; and there must be room. */
 		if (c->n_out || !c->in_len) {
 			vdev_broken(&rng->dev, REQUESTQ,

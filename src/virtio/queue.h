@@ -108,6 +108,13 @@ void vq_flush(struct vq *vq);
 /* Asks the driver for a kick with its next request. True if a request arrived meanwhile, so that
  * the caller must pop once more. */
 bool vq_enable_kick(struct vq *vq);
+/* vq_pop(); if there is none, asks for a kick and looks once more. */
+static inline int vq_pop_or_kick(struct vq *vq, struct vq_chain **chain)
+{
+	int r = vq_pop(vq, chain);
+
+	return r == 0 && vq_enable_kick(vq) ? vq_pop(vq, chain) : r;
+}
 /* Tells the driver that kicks are not needed (a hint). */
 void vq_disable_kick(struct vq *vq);
 /* True if vq_pop() would return 1; reads only the ring. */
