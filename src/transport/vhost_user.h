@@ -146,12 +146,16 @@ struct vhost_user_config {
 
 #define VHOST_USER_CONFIG_HDR_SIZE 12u
 
+/* The document counts 20 bytes; front-ends in C send the padding too, and expect it back. */
 struct vhost_user_inflight {
 	uint64_t mmap_size;
 	uint64_t mmap_offset;
 	uint16_t num_queues;
 	uint16_t queue_size;
+	uint32_t padding;
 } __attribute__((packed));
+
+#define VHOST_USER_INFLIGHT_SIZE_MIN 20u
 
 union vhost_user_payload {
 	uint64_t u64;
