@@ -13,3 +13,5 @@ struct cli_command {
 	int (*run)(int argc, char **argv);
 	const char *summary; /* one line; NULL: not listed in the help */
 };
+
+int cmd_monitor(int argc, char **argv);

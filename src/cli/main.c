@@ -8,6 +8,7 @@
 
 /* In the order of the help text. */
 static const struct cli_command commands[] = {
+	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ NULL, NULL, NULL },
 };
 

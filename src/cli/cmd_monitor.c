@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* avp monitor: runs one virtual machine. Started by `avp run`, or by hand. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/util.h"
+#include "cli/cli.h"
+#include "cli/monitor.h"
+
+/* When this process was started: what has been computed since (loading the program, mostly) took as
+ * long as its processor time, for it does not wait. */
+static uint64_t process_start_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return ev_now_ns() - ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
+}
+
+/* One event as JSON to the supervisor. The texts in it are this program's own. */
+static void tell(struct monitor *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(struct monitor *m, const char *fmt, ...)
+{
+	char msg[256];
+	va_list ap;
+	int n;
+
+	if (m->args.control_fd < 0)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	if (n > 0 && n < (int)sizeof(msg))
+		send(m->args.control_fd, msg, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void on_running(void *arg, uint64_t when_ns)
+{
+	struct monitor *m = arg;
+	uint64_t us = (when_ns - m->start_ns) / 1000;
+
+	log_debug(&m->log, "first guest instruction after %" PRIu64 " us", us);
+	tell(m, "{\"event\":\"running\",\"us\":%" PRIu64 "}", us);
+}
+
+static void on_ended(void *arg, enum vm_end why, const char *text)
+{
+	struct monitor *m = arg;
+
+	if (why == VM_END_POWEROFF)
+		log_info(&m->log, "%s", text);
+	else
+		log_warn(&m->log, "%s", text);
+	tell(m, "{\"event\":\"exit\",\"reason\":\"%s\"}", vm_end_name(why));
+	m->status = (int)why;
+	ev_stop(m->loop);
+}
+
+static void press_power_button(struct monitor *m)
+{
+	if (!vm_power_button(m->vm))
+		log_warn(&m->log, "power button pressed, but the guest does not listen to it yet");
+}
+
+/* Commands of the supervisor; an unknown one is answered, so that a mismatch of versions shows. */
+static void on_command(struct monitor *m, const char *cmd)
+{
+	if (!strcmp(cmd, "powerbutton"))
+		press_power_button(m);
+	else if (!strcmp(cmd, "quit"))
+		vm_quit(m->vm);
+	else if (!strcmp(cmd, "pause"))
+		vm_pause(m->vm);
+	else if (!strcmp(cmd, "resume"))
+		vm_resume(m->vm);
+	else if (strcmp(cmd, "status") != 0) {
+		log_warn(&m->log, "unknown command on the control descriptor");
+		tell(m, "{\"event\":\"error\",\"reason\":\"unknown command\"}");
+		return;
+	}
+	tell(m, "{\"event\":\"status\",\"state\":\"%s\"}", vm_state(m->vm));
+}
+
+static void on_control(void *arg, uint32_t events)
+{
+	struct monitor *m = arg;
+	char cmd[64];
+	ssize_t n = recv(m->args.control_fd, cmd, sizeof(cmd) - 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		/* Nobody is left to stop this guest. */
+		ev_fd_del(&m->control);
+		vm_quit(m->vm);
+		return;
+	}
+	cmd[n] = '\0';
+	cmd[strcspn(cmd, "\n")] = '\0';
+	on_command(m, cmd);
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+	struct monitor *m = arg;
+	struct signalfd_siginfo info;
+
+	if (read(m->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGTERM || m->interrupts++ == 0)
+		press_power_button(m);
+	else
+		vm_quit(m->vm);
+}
+
+/* Signals arrive at a descriptor, in no thread. */
+static int watch_signals(struct monitor *m, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->signal_fd < 0)
+		return err_sys(e, -errno, "cannot watch signals");
+	return ev_fd_add(m->loop, &m->signals, m->signal_fd, EPOLLIN, on_signal, m);
+}
+
+static int watch_control(struct monitor *m, struct err *e)
+{
+	int rc;
+
+	if (m->args.control_fd < 0)
+		return 0;
+	rc = ev_fd_add(m->loop, &m->control, m->args.control_fd, EPOLLIN, on_control, m);
+	return rc ? err_sys(e, rc, "--control-fd %d", m->args.control_fd) : 0;
+}
+
+static int set_up(struct monitor *m, struct err *e)
+{
+	static const struct vm_events events = { .running = on_running, .ended = on_ended };
+	int rc = ev_loop_create(&m->loop);
+
+	if (rc)
+		return err_sys(e, rc, "cannot create an event loop");
+	m->events = events;
+	m->events.arg = m;
+	rc = watch_signals(m, e);
+	if (!rc)
+		rc = watch_control(m, e);
+	if (!rc)
+		rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
+	if (!rc)
+		rc = monitor_serial_open(&m->serial, m->args.conf.serial, &m->log, e);
+	if (!rc && m->args.conf.serial)
+		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
+	if (!rc)
+		rc = vm_load(m->vm, e);
+	if (!rc)
+		rc = vm_start(m->vm, e);
+	return rc;
+}
+
+static void tear_down(struct monitor *m)
+{
+	vm_destroy(m->vm);
+	monitor_serial_close(&m->serial);
+	ev_fd_del(&m->signals);
+	close_fd(&m->signal_fd);
+	ev_fd_del(&m->control);
+	ev_loop_destroy(m->loop);
+}
+
+int cmd_monitor(int argc, char **argv)
+{
+	struct monitor m = {
+		.start_ns = process_start_ns(), .signal_fd = -1, .serial = { -1, -1, -1, false }
+	};
+	struct err e = { 0 };
+	int rc = monitor_parse(&m.args, argc, argv, &e);
+
+	if (rc) {
+		if (rc < 0)
+			fprintf(stderr, "avp monitor: %s\n", e.msg);
+		monitor_args_free(&m.args);
+		return rc < 0 ? EXIT_USAGE : EXIT_OK;
+	}
+	log_init(&m.log, STDERR_FILENO, m.args.name);
+	rc = set_up(&m, &e);
+	if (!rc)
+		rc = ev_run(m.loop);
+	if (rc) {
+		log_error(&m.log, "%s", e.code ? e.msg : strerror(-rc));
+		tell(&m, "{\"event\":\"exit\",\"reason\":\"fault\"}");
+		m.status =
+			rc == -EINVAL || rc == -ENOENT || rc == -ENOSPC ? EXIT_USAGE : EXIT_FAULT;
+	}
+	tear_down(&m);
+	monitor_args_free(&m.args);
+	return m.status;
+}

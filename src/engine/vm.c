@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The life of a virtual machine: put together, started, paused, ended. */
+#include "engine/vm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/util.h"
+#include "engine/vm_priv.h"
+#include "machine/layout.h"
+
+#define PAGE	  4096u
+#define HUGE_PAGE (2u << 20)
+
+const char *vm_end_name(enum vm_end why)
+{
+	switch (why) {
+	case VM_END_POWEROFF:
+		return "poweroff";
+	case VM_END_RESET:
+		return "reset";
+	case VM_END_CRASH:
+		return "crash";
+	case VM_END_FORCED:
+		return "forced";
+	case VM_END_FAULT:
+	default:
+		return "fault";
+	}
+}
+
+void vm_end_with(struct vm *vm, enum vm_end why, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->has_ended) {
+		vm->has_ended = true;
+		vm->end = why;
+		va_start(ap, fmt);
+		vsnprintf(vm->end_text, sizeof(vm->end_text), fmt, ap);
+		va_end(ap);
+	}
+	vm->want = VCPU_STOP;
+	atomic_store(&vm->ending, true);
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	fd_event_signal(vm->wake_fd);
+}
+
+static void on_power(void *arg, enum pm_event what)
+{
+	if (what == PM_POWER_OFF)
+		vm_end_with(arg, VM_END_POWEROFF, "guest powered off");
+	else
+		vm_end_with(arg, VM_END_RESET, "guest asked for a reset");
+}
+
+static void kick_all(struct vm *vm)
+{
+	for (unsigned i = 0; vm->vcpus && i < vm->conf->cpus; i++)
+		vcpu_kick(&vm->vcpus[i]);
+}
+
+static void stop_vcpus(struct vm *vm)
+{
+	kick_all(vm);
+	for (unsigned i = 0; vm->vcpus && i < vm->conf->cpus; i++)
+		vcpu_destroy(&vm->vcpus[i]);
+	free(vm->vcpus);
+	vm->vcpus = NULL;
+}
+
+static void on_wake(void *arg, uint32_t events)
+{
+	struct vm *vm = arg;
+	uint64_t first = atomic_load(&vm->first_run_ns);
+
+	fd_event_clear(vm->wake_fd);
+	if (first && !vm->told_running) {
+		vm->told_running = true;
+		vm->events->running(vm->events->arg, first);
+	}
+	if (!atomic_load(&vm->ending) || vm->told_ended)
+		return;
+	vm->told_ended = true;
+	stop_vcpus(vm);
+	vm->events->ended(vm->events->arg, vm->end, vm->end_text);
+}
+
+static int add_ram(struct vm *vm, struct err *e)
+{
+	uint64_t unit = vm->conf->hugepages ? HUGE_PAGE : PAGE, size = vm->conf->memory;
+	uint64_t low = min_u64(size, BOARD_LOW_RAM_END);
+	int rc;
+
+	if (size & (unit - 1))
+		return err_set(e, -EINVAL, "memory: %" PRIu64 " bytes is not a multiple of %s",
+			size, vm->conf->hugepages ? "2M, the size of a huge page" : "4K");
+	vm->ram_fd = fd_memfd(
+		"guest-ram", size, vm->conf->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0, e);
+	if (vm->ram_fd < 0)
+		return err_prefix(e, "guest memory");
+	rc = kvm_add_ram(&vm->kvm, 0, low, vm->ram_fd, 0, e);
+	if (!rc && size > low)
+		rc = kvm_add_ram(&vm->kvm, BOARD_HIGH_RAM, size - low, vm->ram_fd, low, e);
+	if (rc && vm->conf->hugepages)
+		err_prefix(e,
+			"guest memory of %" PRIu64 " huge pages (see /proc/sys/vm/nr_hugepages)",
+			size / HUGE_PAGE);
+	return rc;
+}
+
+static int vm_init(struct vm *vm, struct err *e)
+{
+	int rc;
+
+	vm->wake_fd = fd_event();
+	if (vm->wake_fd < 0)
+		return err_sys(e, vm->wake_fd, "cannot create an eventfd");
+	rc = ev_fd_add(vm->kvm.vmm.loop, &vm->wake, vm->wake_fd, EPOLLIN, on_wake, vm);
+	if (rc)
+		return err_sys(e, rc, "cannot watch an eventfd");
+	rc = arch_init(vm, e);
+	if (!rc)
+		rc = add_ram(vm, e);
+	if (!rc)
+		rc = board_init(&vm->board, &vm->kvm.vmm, on_power, vm, e);
+	if (!rc)
+		rc = vcpu_setup_signal(e);
+	return rc;
+}
+
+int vm_create(struct vm **out, const struct vm_conf *conf, struct ev_loop *loop,
+	const struct log *log, const struct vm_events *events, struct err *e)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	int rc;
+
+	if (!vm)
+		return err_set(e, -ENOMEM, "no memory for a virtual machine");
+	vm->conf = conf;
+	vm->log = log;
+	vm->events = events;
+	vm->ram_fd = vm->wake_fd = -1;
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->changed, NULL);
+	rc = kvm_init(&vm->kvm, loop, log, e);
+	if (!rc)
+		rc = vm_init(vm, e);
+	if (rc) {
+		vm_destroy(vm);
+		return rc;
+	}
+	*out = vm;
+	return 0;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->vcpus)
+		vm_end_with(vm, VM_END_FORCED, "stopped by force");
+	stop_vcpus(vm);
+	board_finish(&vm->board);
+	ev_fd_del(&vm->wake);
+	close_fd(&vm->wake_fd);
+	kvm_finish(&vm->kvm);
+	close_fd(&vm->ram_fd);
+	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+const struct gm *vm_memory(const struct vm *vm)
+{
+	return &vm->kvm.vmm.gm;
+}
+
+int vm_set_serial(struct vm *vm, int in_fd, int out_fd, struct err *e)
+{
+	return board_set_serial(&vm->board, in_fd, out_fd, e);
+}
+
+static int create_vcpus(struct vm *vm, struct err *e)
+{
+	int rc = 0;
+
+	vm->vcpus = calloc(vm->conf->cpus, sizeof(*vm->vcpus));
+	if (!vm->vcpus)
+		return err_set(e, -ENOMEM, "no memory for %u virtual CPUs", vm->conf->cpus);
+	for (unsigned i = 0; i < vm->conf->cpus; i++)
+		vm->vcpus[i].fd = -1;
+	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++) {
+		rc = vcpu_create(&vm->vcpus[i], vm, i, e);
+		if (!rc)
+			rc = arch_vcpu_init(&vm->vcpus[i], &vm->board.boot, e);
+	}
+	return rc;
+}
+
+int vm_load(struct vm *vm, struct err *e)
+{
+	int rc;
+
+	vm->board.boot.kernel = vm->conf->kernel;
+	vm->board.boot.initrd = vm->conf->initrd;
+	vm->board.boot.cmdline = vm->conf->cmdline;
+	rc = board_load(&vm->board, e);
+	return rc ? rc : create_vcpus(vm, e);
+}
+
+int vm_start(struct vm *vm, struct err *e)
+{
+	int rc = board_describe(&vm->board, vm->conf->cpus, e);
+
+	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)
+		rc = vcpu_start(&vm->vcpus[i], e);
+	return rc;
+}
+
+bool vm_power_button(struct vm *vm)
+{
+	return pm_power_button(&vm->board.pm);
+}
+
+static void set_want(struct vm *vm, enum vcpu_want from, enum vcpu_want to)
+{
+	pthread_mutex_lock(&vm->lock);
+	if (vm->want == from)
+		vm->want = to;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	kick_all(vm);
+}
+
+void vm_pause(struct vm *vm)
+{
+	set_want(vm, VCPU_RUN, VCPU_PAUSE);
+}
+
+void vm_resume(struct vm *vm)
+{
+	set_want(vm, VCPU_PAUSE, VCPU_RUN);
+}
+
+void vm_quit(struct vm *vm)
+{
+	vm_end_with(vm, VM_END_FORCED, "stopped by force");
+}
+
+const char *vm_state(const struct vm *vm)
+{
+	if (atomic_load(&vm->ending))
+		return "ended";
+	/* Only this thread pauses and resumes. */
+	return vm->want == VCPU_PAUSE ? "paused" : "running";
+}

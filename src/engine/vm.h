@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A virtual machine on KVM: memory, board, devices, processors. All calls come from the thread of
+ * its loop.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "engine/vm_conf.h"
+#include "virtio/backend.h"
+
+struct vm;
+
+/* Why a guest ended; the numbers are the monitor's exit statuses (docs/architecture.md). */
+enum vm_end {
+	VM_END_POWEROFF = 0,
+	VM_END_FAULT = 1,
+	VM_END_RESET = 10,
+	VM_END_CRASH = 11,
+	VM_END_FORCED = 12,
+};
+
+/* What the owner wants to hear; on the loop's thread. */
+struct vm_events {
+	/* The first instruction is about to run; `when_ns` is CLOCK_MONOTONIC. */
+	void (*running)(void *arg, uint64_t when_ns);
+	/* All processors have stopped for good. `text` is one line that says why. */
+	void (*ended)(void *arg, enum vm_end why, const char *text);
+	void *arg;
+};
+
+/* One device on its way into the machine. */
+struct vm_device {
+	const char *name;    /* for messages, copied */
+	struct vbackend *be; /* taken over on success */
+	uint32_t pci_class;  /* 24 bits */
+	enum vm_transport transport;
+};
+
+/*
+ * Creates the machine with its memory. `conf`, `loop`, `log` and `events` must outlive it.
+ */
+int vm_create(struct vm **vm, const struct vm_conf *conf, struct ev_loop *loop,
+	const struct log *log, const struct vm_events *events, struct err *e);
+/* Stops everything; accepts NULL. */
+void vm_destroy(struct vm *vm);
+
+/* Guest memory, for backends. */
+const struct gm *vm_memory(const struct vm *vm);
+
+/* Opens and loads kernel and initrd, creates the processors: all that needs files and /dev/kvm. */
+int vm_load(struct vm *vm, struct err *e);
+/* Before vm_start(). */
+int vm_set_serial(struct vm *vm, int in_fd, int out_fd, struct err *e);
+int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e);
+/* Writes the tables and starts the processors' threads. */
+int vm_start(struct vm *vm, struct err *e);
+
+/* Presses the power button; false if the guest does not listen to it. */
+bool vm_power_button(struct vm *vm);
+/* Stops the processors where they are / lets them go on. */
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
+/* Ends the guest by force. */
+void vm_quit(struct vm *vm);
+/* "running", "paused" or "ended". */
+const char *vm_state(const struct vm *vm);
+/* One word for `why`: "poweroff", "reset", "crash", "forced", "fault". */
+const char *vm_end_name(enum vm_end why);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The keys of a virtual machine. */
+#include "engine/vm_conf.h"
+
+#include <stddef.h>
+
+const char *const vm_transport_words[] = { "pci", "mmio", NULL };
+
+#define FIELD(f) offsetof(struct vm_conf, f)
+
+const struct opt vm_opts[] = {
+	{ .name = "memory",
+		.type = OPT_SIZE,
+		.offset = FIELD(memory),
+		.def = "256M",
+		.min = 2 << 20,
+		.max = UINT64_C(1) << 40,
+		.help = "guest RAM, a multiple of 4K" },
+	{ .name = "cpus",
+		.type = OPT_U32,
+		.offset = FIELD(cpus),
+		.def = "1",
+		.min = 1,
+		.max = VM_CPUS_MAX,
+		.help = "number of virtual CPUs" },
+	{ .name = "cpu-host",
+		.type = OPT_LIST,
+		.offset = FIELD(cpu_host),
+		.help = "host CPUs that the virtual CPUs are bound to, in turn" },
+	{ .name = "kernel",
+		.type = OPT_PATH,
+		.offset = FIELD(kernel),
+		.help = "Linux bzImage, or an ELF file with a PVH entry",
+		.flags = OPT_REQUIRED },
+	{ .name = "initrd",
+		.type = OPT_PATH,
+		.offset = FIELD(initrd),
+		.help = "initial RAM disk, any format the guest knows" },
+	{ .name = "cmdline",
+		.type = OPT_STR,
+		.offset = FIELD(cmdline),
+		.help = "kernel command line" },
+	{ .name = "serial",
+		.type = OPT_STR,
+		.offset = FIELD(serial),
+		.help = "host side of COM1: a file, '-' for this terminal, or 'pty'" },
+	{ .name = "hugepages",
+		.type = OPT_BOOL,
+		.offset = FIELD(hugepages),
+		.help = "back guest RAM with reserved huge pages of the host" },
+	{ .name = "transport",
+		.type = OPT_ENUM,
+		.offset = FIELD(transport),
+		.def = "pci",
+		.words = vm_transport_words,
+		.help = "how devices are attached" },
+	OPT_END,
+};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration of one virtual machine, as the command line and the system file give it. */
+#pragma once
+
+#include "base/opt.h"
+
+#define VM_CPUS_MAX 64
+
+enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
+
+/* Filled in by the options below; opt_free(vm_opts, conf) releases it. */
+struct vm_conf {
+	uint64_t memory; /* bytes */
+	uint32_t cpus;
+	struct opt_list cpu_host; /* host CPU numbers; vCPU i runs on entry i modulo the length */
+	char *kernel;
+	char *initrd;
+	char *cmdline;
+	char *serial;
+	bool hugepages;
+	int transport; /* enum vm_transport, for devices that do not say otherwise */
+};
+
+extern const struct opt vm_opts[];
+/* The words of enum vm_transport, ends with NULL. */
+extern const char *const vm_transport_words[];

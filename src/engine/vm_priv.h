@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inside of a virtual machine, shared by vm.c, vcpu.c and the architecture's file. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/kvm.h"
+#include "engine/vm.h"
+#include "machine/board.h"
+
+/* What processors are to do. */
+enum vcpu_want { VCPU_RUN, VCPU_PAUSE, VCPU_STOP };
+
+struct vcpu {
+	struct vm *vm;
+	unsigned id;
+	int fd;
+	struct kvm_run *run; /* NULL before it is mapped */
+	pthread_t thread;
+	bool started;
+};
+
+struct vm {
+	struct kvm kvm;
+	const struct vm_conf *conf;
+	const struct log *log;
+	const struct vm_events *events;
+	int ram_fd;
+	struct board board;
+
+	struct vcpu *vcpus; /* conf->cpus of them */
+	_Atomic uint64_t first_run_ns;
+	_Atomic bool ending; /* no processor enters the guest again */
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t changed;
+	enum vcpu_want want;
+	bool has_ended;
+	enum vm_end end;
+	char end_text[160];
+
+	int wake_fd; /* vCPU threads tell the loop that something happened */
+	struct ev_fd wake;
+	bool told_running, told_ended; /* the loop's thread only */
+};
+
+/* The first reason counts. Any thread. */
+void vm_end_with(struct vm *vm, enum vm_end why, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* vcpu.c */
+
+/* Installs the signal that takes a processor out of KVM_RUN. */
+int vcpu_setup_signal(struct err *e);
+int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned id, struct err *e);
+int vcpu_start(struct vcpu *vcpu, struct err *e);
+/* Makes the thread look at vm->want. Any thread. */
+void vcpu_kick(struct vcpu *vcpu);
+/* Waits for the thread, which must have been told to stop, and releases everything. */
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* The architecture (x86.c). */
+
+/* Interrupt controller and what must exist before processors do. */
+int arch_init(struct vm *vm, struct err *e);
+/* The state of a processor at power-on; processor 0 starts at `boot`. */
+int arch_vcpu_init(struct vcpu *vcpu, const struct boot *boot, struct err *e);
+/* Handles an exit that only this architecture has; false if it is not known. */
+bool arch_exit(struct vcpu *vcpu);
+/* Where a processor stands, for messages about its end. */
+uint64_t arch_pc(struct vcpu *vcpu);

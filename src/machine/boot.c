@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What both boot protocols need: files, the memory map, initrd and command line. */
+#include "machine/boot.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/util.h"
+#include "machine/layout.h"
+
+static int open_file(struct boot_file *f, const char *path, const char *what, struct err *e)
+{
+	struct stat st;
+
+	f->path = path;
+	f->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (f->fd < 0)
+		return err_sys(e, -errno, "cannot open the %s %s", what, path);
+	if (fstat(f->fd, &st) < 0)
+		return err_sys(e, -errno, "cannot look at the %s %s", what, path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "the %s %s is not a regular file", what, path);
+	f->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int boot_read(const struct boot_file *f, uint64_t offset, void *buf, uint64_t len, const char *what,
+	struct err *e)
+{
+	int rc;
+
+	if (!range_in(offset, len, f->size))
+		return err_set(e, -EINVAL,
+			"%s: the %s (%" PRIu64 " bytes at %" PRIu64
+			") is beyond the file's end at %" PRIu64,
+			f->path, what, len, offset, f->size);
+	rc = fd_pread_full(f->fd, buf, len, offset);
+	return rc ? err_sys(e, rc, "%s: cannot read the %s", f->path, what) : 0;
+}
+
+int boot_read_guest(struct boot *b, const struct boot_file *f, uint64_t offset, uint64_t gpa,
+	uint64_t len, const char *what, struct err *e)
+{
+	void *dst = NULL;
+
+	if (!len)
+		return 0;
+	if (gpa >= BOARD_KERNEL_MIN)
+		dst = gm_ptr(b->gm, gpa, len);
+	if (!dst)
+		return err_set(e, -ENOSPC,
+			"%s: the %s (%" PRIu64 " bytes for 0x%" PRIx64
+			") does not fit guest RAM, 0x%x to 0x%" PRIx64,
+			f->path, what, len, gpa, BOARD_KERNEL_MIN, boot_low_end(b));
+	return boot_read(f, offset, dst, len, what, e);
+}
+
+uint64_t boot_low_end(const struct boot *b)
+{
+	uint64_t end = 0;
+
+	for (unsigned i = 0; i < b->gm->n && b->gm->r[i].gpa < BOARD_HIGH_RAM; i++)
+		end = b->gm->r[i].gpa + b->gm->r[i].size;
+	return end;
+}
+
+static void add_range(struct boot *b, uint64_t start, uint64_t end, uint32_t type)
+{
+	if (start < end)
+		b->map[b->nmap++] = (struct boot_range){ start, end - start, type };
+}
+
+static void make_map(struct boot *b)
+{
+	b->nmap = 0;
+	add_range(b, 0, BOARD_LOW_END, BOOT_RAM);
+	add_range(b, BOARD_LOW_END, BOARD_KERNEL_MIN, BOOT_RESERVED);
+	add_range(b, BOARD_KERNEL_MIN, boot_low_end(b), BOOT_RAM);
+	add_range(b, BOARD_ECAM, BOARD_ECAM + BOARD_ECAM_SIZE, BOOT_RESERVED);
+	for (unsigned i = 0; i < b->gm->n; i++)
+		if (b->gm->r[i].gpa >= BOARD_HIGH_RAM && b->nmap < BOOT_MAP_MAX)
+			add_range(b, b->gm->r[i].gpa, b->gm->r[i].gpa + b->gm->r[i].size, BOOT_RAM);
+}
+
+static int place_initrd(struct boot *b, uint64_t kernel_end, uint64_t limit, struct err *e)
+{
+	struct boot_file f = { .fd = -1 };
+	autoclose int fd = -1;
+	uint64_t end, start;
+	int rc = open_file(&f, b->initrd, "initrd", e);
+
+	fd = f.fd;
+	if (rc)
+		return rc;
+	end = min_u64(boot_low_end(b), limit) & ~UINT64_C(0xfff);
+	start = align_up(kernel_end, 0x1000);
+	if (start > end || f.size > end - start)
+		return err_set(e, -ENOSPC,
+			"initrd %s: %" PRIu64
+			" bytes do not fit between the kernel's end at 0x%" PRIx64 " and 0x%" PRIx64
+			"; give the guest more memory",
+			f.path, f.size, start, end);
+	b->initrd_addr = (end - f.size) & ~UINT64_C(0xfff);
+	b->initrd_len = f.size;
+	return boot_read_guest(b, &f, 0, b->initrd_addr, f.size, "initrd", e);
+}
+
+int boot_place(
+	struct boot *b, uint64_t kernel_end, uint64_t limit, uint64_t cmdline_max, struct err *e)
+{
+	const char *cmdline = b->cmdline ? b->cmdline : "";
+	uint64_t len = strlen(cmdline);
+	char *dst = gm_ptr(b->gm, BOARD_CMDLINE, BOARD_CMDLINE_SIZE);
+
+	cmdline_max = min_u64(cmdline_max, BOARD_CMDLINE_SIZE - 1);
+	if (!dst || len > cmdline_max)
+		return err_set(e, -EINVAL,
+			"the command line has %" PRIu64
+			" bytes, this kernel takes at most %" PRIu64,
+			len, cmdline_max);
+	memcpy(dst, cmdline, len + 1);
+	return b->initrd ? place_initrd(b, kernel_end, limit, e) : 0;
+}
+
+int boot_load(struct boot *b, struct err *e)
+{
+	struct boot_file f = { .fd = -1 };
+	autoclose int fd = -1;
+	uint8_t magic[SELFMAG];
+	int rc = open_file(&f, b->kernel, "kernel", e);
+
+	fd = f.fd;
+	if (rc)
+		return rc;
+	make_map(b);
+	rc = boot_read(&f, 0, magic, sizeof(magic), "file's magic number", e);
+	if (rc)
+		return rc;
+	return memcmp(magic, ELFMAG, SELFMAG) ? boot_linux(b, &f, e) : boot_pvh(b, &f, e);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* COM1: a 16550A with its FIFOs, transmitting at once, receiving from a descriptor of the host. */
+#pragma once
+
+#include <pthread.h>
+
+#include "transport/vmm.h"
+
+#define SERIAL_FIFO 16u
+
+/* Private fields. The registers belong to vCPU threads, the watch to the main loop; `lock` guards
+ * the rest. */
+struct serial {
+	struct vmm *vmm;
+	struct bus_range range;
+	uint32_t irq;
+	int in_fd, out_fd;
+	struct ev_fd watch;
+
+	pthread_mutex_t lock;
+	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
+	bool thr_pending; /* the "transmitter empty" interrupt has not been read yet */
+	bool line;
+	bool paused; /* not listening, because the FIFO is full */
+	uint8_t rx[SERIAL_FIFO];
+	unsigned rx_head, rx_n;
+};
+
+/*
+ * Puts the port on vmm->pio at `port`. Descriptors stay the caller's, -1 is none; a transmitted
+ * byte that out_fd does not take at once (EAGAIN) is lost, as on a line without flow control. On
+ * vmm->loop's thread or before it runs.
+ */
+int serial_init(struct serial *s, struct vmm *vmm, uint16_t port, uint32_t irq, int in_fd,
+	int out_fd, struct err *e);
+void serial_finish(struct serial *s);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a transport and the board need of the machine they are in: address spaces, interrupts and
+ * doorbells. The engine implements it; tests use a fake.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "transport/bus.h"
+
+struct vmm;
+
+/* A guest write that signals an eventfd without leaving the kernel. */
+struct vmm_doorbell {
+	uint64_t addr; /* guest-physical */
+	unsigned len;  /* bytes of the write; 0: any */
+	bool match;    /* only writes of exactly `value` */
+	uint32_t value;
+	int fd; /* eventfd, not owned */
+};
+
+/* All may be called from any thread and return 0 or -errno. */
+struct vmm_ops {
+	int (*doorbell)(struct vmm *vmm, const struct vmm_doorbell *bell, bool on);
+	/* Sets the level of one source of a shared level-triggered line; to be called only when the
+	 * source changes. */
+	int (*irq_line)(struct vmm *vmm, uint32_t gsi, bool level);
+	/* Message-signalled interrupts: a number, its message, and eventfds that send it. An
+	 * eventfd already signalled when it is connected sends it at once. */
+	int (*msi_alloc)(struct vmm *vmm, uint32_t *gsi);
+	int (*msi_set)(struct vmm *vmm, uint32_t gsi, uint64_t addr, uint32_t data);
+	int (*msi_connect)(struct vmm *vmm, uint32_t gsi, int fd, bool on);
+};
+
+struct vmm {
+	const struct vmm_ops *ops;
+	struct ev_loop *loop; /* of the monitor's main thread */
+	struct bus mmio, pio;
+	struct gm gm; /* guest RAM, fixed while the guest runs */
+	const struct log *log;
+};
