@@ -4,5 +4,7 @@
 
 #include "virtio/device.h"
 
+extern const struct vdev_class vdev_blk;
+
 extern const struct vdev_class vdev_rng;
 extern const struct vdev_class vdev_vsock;

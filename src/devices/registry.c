@@ -5,6 +5,7 @@
 #include "devices/devices.h"
 
 const struct vdev_class *const vdev_classes[] = {
+	&vdev_blk,
 	&vdev_rng,
 	&vdev_vsock,
 	NULL,
