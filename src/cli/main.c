@@ -5,10 +5,12 @@
 
 #include "base/util.h"
 #include "cli/cli.h"
+#include "system/board.h"
 
 /* In the order of the help text. */
 static const struct cli_command commands[] = {
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
+	{ "board-agent", board_agent, NULL },
 	{ NULL, NULL, NULL },
 };
 
