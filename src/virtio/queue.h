@@ -22,21 +22,23 @@ struct vq;
 
 /* Where a queue is and where it continues. */
 struct vq_setup {
-	uint16_t size;       /* 1..VQ_SIZE_MAX; a power of two for split rings */
-	void *desc;          /* descriptor table / packed descriptor ring, host address */
-	void *driver;        /* available ring / driver event suppression */
-	void *device;        /* used ring / device event suppression */
+	uint16_t size;	     /* 1..VQ_SIZE_MAX; a power of two for split rings */
+	void *desc;	     /* descriptor table / packed descriptor ring, host address */
+	void *driver;	     /* available ring / driver event suppression */
+	void *device;	     /* used ring / device event suppression */
 	uint64_t features;   /* the negotiated feature bits */
 	const struct gm *gm; /* guest memory; must outlive the running queue */
-	int call_fd;         /* eventfd that interrupts the driver, -1: none; not owned */
+	int call_fd;	     /* eventfd that interrupts the driver, -1: none; not owned */
 	/* Ring position: split: next available index (used index is read from the ring).
 	 * Packed: bits 0..14 index and bit 15 wrap counter, of avail and used: see VRING_BASE in
 	 * vhost-user. A fresh queue: 0 for split, 0x8000 each for packed. */
 	uint16_t avail_base;
 	uint16_t used_base;
 	/* In-flight record in memory that survives this process (vhost-user, "Inflight I/O
-	 * tracking"; layouts of split and packed virtqueues), or NULL. Requests recorded there as
-	 * in flight are handed out again, oldest first, before new ones. */
+	 * tracking"; layouts of split and packed virtqueues), or NULL; aligned to 8 bytes. A zeroed
+	 * record is initialised. Requests recorded as in flight are handed out again, oldest first,
+	 * before new ones, and the record replaces avail_base and used_base. It belongs to one life
+	 * of the ring: zero it when the driver resets the device or the queue. */
 	void *inflight;
 	uint64_t inflight_len; /* bytes, at least vq_inflight_size() */
 };
@@ -48,17 +50,19 @@ struct vq_setup {
  */
 struct vq_chain {
 	struct iovec *iov;
-	uint32_t n_out, n_in;   /* number of buffers */
+	uint32_t n_out, n_in;	  /* number of buffers */
 	uint64_t out_len, in_len; /* bytes */
-	void *user;             /* the device's own */
+	void *user;		  /* the device's own */
 
 	struct vq *vq;
 	uint32_t iov_cap;
 	uint32_t written;
-	uint16_t id;            /* head index (split) or buffer id (packed) */
-	uint16_t ndesc;         /* ring entries it takes (packed) */
+	uint16_t id;	/* head index (split) or buffer id (packed) */
+	uint16_t ndesc; /* ring entries it takes (packed) */
 	uint16_t slot;
-	uint8_t state;
+	uint16_t record;  /* its place in the in-flight record (packed) */
+	bool done;	  /* pushed, held back for the order */
+	bool resubmitted; /* comes from the in-flight record, not from the ring */
 };
 
 /* The buffers the device writes. */
@@ -67,7 +71,11 @@ static inline struct iovec *vq_in(const struct vq_chain *c)
 	return c->iov + c->n_out;
 }
 
-/* A stopped queue. `name` (not copied) is for messages, e.g. "requestq". */
+/* Bytes of the three areas of a queue: what a transport translates (VIRTIO 1.4, 2.7 and 2.8.10.1).
+ */
+void vq_ring_sizes(uint16_t size, bool packed, uint32_t *desc, uint32_t *driver, uint32_t *device);
+
+/* A stopped queue. */
 int vq_create(struct vq **vq);
 /* Stops and frees; accepts NULL. */
 void vq_destroy(struct vq *vq);
@@ -88,9 +96,12 @@ const char *vq_broken(const struct vq *vq);
  * request's framing. */
 void vq_set_broken(struct vq *vq, const char *rule);
 
-/* While not enabled (vhost-user, "Ring states") vq_pop() finds nothing. Enabled after vq_start(). */
+/* While not enabled (vhost-user, "Ring states") vq_pop() finds nothing. Enabled after vq_start().
+ */
 void vq_set_enabled(struct vq *vq, bool enabled);
 void vq_set_call_fd(struct vq *vq, int fd);
+/* To be called after a range was removed from the guest memory of a running queue. */
+void vq_memory_changed(struct vq *vq);
 
 /* Takes the next request. 1: *chain is set; 0: none; -EPROTO: the queue is broken. */
 int vq_pop(struct vq *vq, struct vq_chain **chain);
