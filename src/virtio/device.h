@@ -121,6 +121,10 @@ struct vdev {
 	uint32_t generation;     /* of the configuration space (VIRTIO 1.4, 2.5.3) */
 	struct vq *queues[VDEV_QUEUES_MAX];
 	uint64_t masked;         /* feature bits not to be offered, by configuration */
+
+	/* The core's own. */
+	bool ready;              /* init succeeded */
+	struct log_limit complaints;
 };
 
 /* All device types, ends with NULL (src/devices/registry.c). */
@@ -141,19 +145,25 @@ void vdev_attach(struct vdev *dev, struct vdev_host *host);
 /* The bits offered: the device's and the core's, without dev->masked. */
 uint64_t vdev_features(const struct vdev *dev);
 /* Accepts the driver's choice. -EINVAL with a reason if it is no subset, lacks VERSION_1 or the
- * device refuses. vhost-user calls it without a status. */
+ * device refuses; -EBUSY if FEATURES_OK is set and it is another choice. Comes before FEATURES_OK;
+ * vhost-user may call it without a status. */
 int vdev_set_features(struct vdev *dev, uint64_t features, struct err *e);
 /* The driver writes the status (VIRTIO 1.4, 2.1 and 3.1); 0 resets. A FEATURES_OK that is refused is
- * simply not set in dev->status. */
+ * simply not set in dev->status, and neither is a DRIVER_OK without it. A write that clears bits is
+ * ignored. */
 void vdev_set_status(struct vdev *dev, uint8_t status);
 void vdev_reset(struct vdev *dev);
 
-/* setup->features and ->size are checked against the device. */
+/* Starts queue q; the transport kicks it afterwards. setup->size is checked against the device,
+ * setup->features are filled in. -EINVAL with a reason if the queue or the position is wrong or
+ * features were not negotiated, -EBUSY if it runs. */
 int vdev_queue_start(struct vdev *dev, unsigned q, struct vq_setup *setup, struct err *e);
-/* Safe for a stopped queue. */
+/* Gives the position to continue from; 0 for a queue that was not running. The pointers may be NULL.
+ */
 void vdev_queue_stop(struct vdev *dev, unsigned q, uint16_t *avail_base, uint16_t *used_base);
-/* The driver kicked queue q; nothing happens unless it runs and the device is not broken. Afterwards
- * a queue found broken puts the device in DEVICE_NEEDS_RESET. */
+/* The driver kicked queue q; nothing happens unless it runs and the device is not broken, and not
+ * between a first status and DRIVER_OK, which kicks all queues. Afterwards a queue found broken puts
+ * the device in DEVICE_NEEDS_RESET. */
 void vdev_kick(struct vdev *dev, unsigned q);
 
 /* Any offset and length; what lies outside reads as zero and is not written. */
