@@ -419,7 +419,7 @@ static const struct opt vsock_opts[] = {
 		.help = "path prefix, the same for all guests, of the sockets by which guests "
 			"meet" },
 	{ "connections", OPT_U32, offsetof(struct vsock, max_conns), .def = "256", .min = 1,
-		.max = 65536, .help = "most connections at a time" },
+		.max = 3900, .help = "most connections at a time" },
 	{ "buffer", OPT_SIZE, offsetof(struct vsock, buffer), .def = "128K", .min = 4096,
 		.max = 16777216,
 		.help = "receive buffer promised to each connection of the guest" },

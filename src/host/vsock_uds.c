@@ -42,16 +42,11 @@ static int listen_path(char *path, unsigned size, const char *base, unsigned typ
 int vsock_uds_listen(const char *base, unsigned type, struct err *e)
 {
 	char path[PATH_MAX_UNIX];
-	autoclose int fd = -1;
 	int r = listen_path(path, sizeof(path), base, type);
 
 	if (r < 0)
 		return err_sys(e, r, "listening at %s", base);
-	fd = fd_unix_listen(path, sock_type(type), e);
-	if (fd < 0)
-		return fd;
-	r = fd_nonblock(fd);
-	return r < 0 ? err_sys(e, r, "listening at %s", path) : steal_fd(&fd);
+	return fd_unix_listen(path, sock_type(type), e);
 }
 
 void vsock_uds_unlink(const char *base, unsigned type)

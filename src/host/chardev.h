@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The host's end of a character stream of a guest: a PTY, a unix socket with any number of
+ * attached programs, a file, this process's terminal, or nothing.
+ *
+ * What the guest writes never waits: it goes into a ring of the last bytes (the scrollback), and
+ * every attached program reads the ring at its own pace. One that attaches late gets the scrollback
+ * first; one that is overtaken loses the oldest bytes, which are counted. What programs write waits
+ * in a bounded buffer for the guest, and when that is full, in their sockets.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/loop.h"
+
+enum chardev_kind { CHARDEV_SOCKET, CHARDEV_PTY, CHARDEV_FILE, CHARDEV_STDIO, CHARDEV_NULL };
+
+/* The words of enum chardev_kind, ends with NULL. */
+extern const char *const chardev_kinds[];
+
+/* Programs attached to one socket at a time. */
+#define CHARDEV_ATTACHED_MAX 16u
+
+struct chardev;
+
+/* Called on the loop's thread, never from inside a chardev_*() call. Each may be NULL. */
+struct chardev_events {
+	/* There is input for chardev_read(). */
+	void (*input)(void *arg);
+	/* The first program attached (true), or the last one left. */
+	void (*attached)(void *arg, bool attached);
+	/* The terminal at the other end has this size now, in characters. */
+	void (*resized)(void *arg, uint16_t cols, uint16_t rows);
+	void *arg;
+};
+
+/* Strings are only used during chardev_open(). */
+struct chardev_config {
+	enum chardev_kind kind;
+	const char *path;  /* of the socket, of the symbolic link to the PTY, of the file */
+	const char *log;   /* file to append all output to, or NULL */
+	size_t scrollback; /* bytes, rounded up to a power of two */
+};
+
+/* Counters, free-running. */
+struct chardev_stats {
+	uint64_t in;	  /* bytes towards the guest */
+	uint64_t out;	  /* bytes from the guest */
+	uint64_t dropped; /* bytes that a slow program did not get */
+	uint64_t lost;	  /* bytes that could not be written to a file */
+};
+
+/* Opens everything; later nothing needs to be opened any more (jail). Returns 0 or -errno. */
+int chardev_open(struct chardev **cd, struct ev_loop *loop, const struct chardev_config *config,
+	const struct chardev_events *events, const struct log *log, struct err *e);
+/* Removes its socket or link; accepts NULL. */
+void chardev_close(struct chardev *cd);
+
+/* Output of the guest; never blocks. */
+void chardev_write(struct chardev *cd, const struct iovec *iov, unsigned n);
+/* Input for the guest: the bytes read, 0 if there are none. */
+size_t chardev_read(struct chardev *cd, const struct iovec *iov, unsigned n);
+bool chardev_has_input(const struct chardev *cd);
+/* True if somebody is attached; always for a file and for nothing. */
+bool chardev_attached(const struct chardev *cd);
+void chardev_stats(const struct chardev *cd, struct chardev_stats *stats);
+
+/*
+ * The window size travels apart from the bytes: a datagram of this form to the socket's path with
+ * ".size" after it.
+ */
+#define CHARDEV_SIZE_FORMAT "%ux%u" /* columns, rows; 1 to 65535 */
