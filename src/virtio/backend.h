@@ -24,7 +24,8 @@ struct vb_queue {
 	int call_fd; /* eventfd: device to driver; likewise */
 };
 
-/* Called from any thread, without the transport's lock held by the backend's caller. */
+/* Called from any thread, even while another one is inside an operation of the backend: they must
+ * not wait for a lock that is held around operations. */
 struct vb_events {
 	void (*config_changed)(void *arg);
 	void (*needs_reset)(void *arg);
@@ -36,7 +37,8 @@ struct vbackend_ops {
 	int (*features)(struct vbackend *b, uint64_t *features);
 	/* 0, or -EINVAL: the transport does not set FEATURES_OK. */
 	int (*set_features)(struct vbackend *b, uint64_t features);
-	/* Status after FEATURES_OK, i.e. DRIVER_OK; 0 resets everything. */
+	/* Status after FEATURES_OK, i.e. DRIVER_OK; 0 resets everything and stops all queues.
+	 * -EINVAL if the device does not take DRIVER_OK. */
 	int (*set_status)(struct vbackend *b, uint8_t status);
 	int (*queue_start)(struct vbackend *b, unsigned q, const struct vb_queue *setup);
 	int (*queue_stop)(struct vbackend *b, unsigned q);
@@ -59,7 +61,7 @@ struct vbackend {
 struct vdev;
 
 /* A backend for a device of this process: starts a thread with the device's loop. Takes over `dev`,
- * which was initialised on `loop`; destroys both at the end. */
+ * which was initialised on `loop`; destroys both at the end, but leaves them alone on failure. */
 struct ev_loop;
 int vb_local_create(struct vbackend **b, struct vdev *dev, struct ev_loop *loop, const struct gm *gm,
 	const struct log *log, struct err *e);
