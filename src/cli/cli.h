@@ -15,3 +15,4 @@ struct cli_command {
 };
 
 int cmd_monitor(int argc, char **argv);
+int cmd_switch(int argc, char **argv);

@@ -11,6 +11,7 @@
 static const struct cli_command commands[] = {
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ "board-agent", board_agent, NULL },
+	{ "switch", cmd_switch, "serve the network cards of several guests, connected by a switch" },
 	{ NULL, NULL, NULL },
 };
 

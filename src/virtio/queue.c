@@ -195,6 +195,11 @@ void vq_set_enabled(struct vq *vq, bool enabled)
 	vq->enabled = enabled;
 }
 
+bool vq_enabled(const struct vq *vq)
+{
+	return vq->enabled;
+}
+
 void vq_set_call_fd(struct vq *vq, int fd)
 {
 	vq->call_fd = fd;

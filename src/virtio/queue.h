@@ -46,7 +46,7 @@ struct vq_setup {
 /*
  * One request: first n_out buffers the device reads, then n_in buffers it writes, all inside guest
  * memory. Valid from vq_pop() until vq_push(), vq_rewind() or vq_stop(). Devices read the first
- * group and may use up the list in place, may keep `user`, and leave the rest alone.
+ * group, may keep `user`, and leave the rest alone.
  */
 struct vq_chain {
 	struct iovec *iov;
@@ -99,6 +99,7 @@ void vq_set_broken(struct vq *vq, const char *rule);
 /* While not enabled (vhost-user, "Ring states") vq_pop() finds nothing. Enabled after vq_start().
  */
 void vq_set_enabled(struct vq *vq, bool enabled);
+bool vq_enabled(const struct vq *vq);
 void vq_set_call_fd(struct vq *vq, int fd);
 /* To be called after a range was removed from the guest memory of a running queue. */
 void vq_memory_changed(struct vq *vq);

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The network device's frames: from the transmit queues to the carrier, and from the carrier
+ * through the guest's filter into the receive queues (VIRTIO 1.4, 5.1.6.2 to 5.1.6.4). */
+#include <errno.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "devices/net_priv.h"
+#include "host/netoffload.h"
+
+#define HDR_LEN	  ((uint32_t)sizeof(struct net_hdr))
+#define BATCH	  64u  /* chains taken at a time */
+#define BUDGET	  256u /* frames of one queue before others have their turn */
+#define MERGE_MAX 64u  /* receive buffers one frame may be spread over */
+#define PROTO_TCP 6u
+#define PROTO_UDP 17u
+
+/* Steering. */
+
+static uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
+/* A slot for the flow of a frame, the same in both directions. */
+static unsigned flow_of(const struct net_frame *f)
+{
+	const uint8_t *p = f->head;
+	struct net_layers l;
+	uint64_t hash = 0;
+
+	net_layers(&l, p, f->head_len);
+	if (!l.l4)
+		return 0;
+	if (l.ethertype == NET_ETHERTYPE_IPV4)
+		hash = (load64(p + l.l3 + 12) >> 32) ^ (load64(p + l.l3 + 12) & UINT32_MAX);
+	else
+		hash = load64(p + l.l3 + 8) ^ load64(p + l.l3 + 16) ^ load64(p + l.l3 + 24) ^
+		       load64(p + l.l3 + 32);
+	if ((l.proto == PROTO_TCP || l.proto == PROTO_UDP) && !l.fragment &&
+		l.l4 + 4 <= f->head_len)
+		hash ^= (uint64_t)(net_be16(p + l.l4) ^ net_be16(p + l.l4 + 2)) << 16;
+	return (unsigned)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> 56) % NET_FLOWS;
+}
+
+static bool usable(const struct net *n, unsigned pair)
+{
+	const struct vq *vq = n->dev.queues[2 * pair];
+
+	return vq && vq_running(vq) && vq_enabled(vq);
+}
+
+/* Pairs in use: the driver says so, or else those that a front-end has enabled. */
+static unsigned active_pairs(const struct net *n)
+{
+	return vdev_has(&n->dev, VIRTIO_NET_F_CTRL_VQ) ? n->pairs : n->pairs_max;
+}
+
+/* The receive queue for a frame, or -1. */
+static int steer(const struct net *n, const struct net_frame *f)
+{
+	unsigned pairs = active_pairs(n);
+	unsigned pair = pairs > 1 ? n->flows[flow_of(f)] : 0;
+
+	if (pair < pairs && usable(n, pair))
+		return (int)(2 * pair);
+	for (pair = 0; pair < pairs; pair++)
+		if (usable(n, pair))
+			return (int)(2 * pair);
+	return -1;
+}
+
+/* Transmission. */
+
+bool net_may_use(const struct net *n, const uint8_t mac[6])
+{
+	if (!memcmp(mac, n->own_mac, 6))
+		return true;
+	for (unsigned i = 0; i < n->nallowed; i++)
+		if (!memcmp(mac, n->allowed[i], 6))
+			return true;
+	return false;
+}
+
+static void log_spoofed(struct net *n, const uint8_t *src)
+{
+	if (log_allowed(&n->spoof_limit, 1))
+		log_warn(n->dev.log,
+			"dropped a frame from %02x:%02x:%02x:%02x:%02x:%02x, not an address of "
+			"this guest",
+			src[0], src[1], src[2], src[3], src[4], src[5]);
+}
+
+/* Leaves of the header what the driver may say; false if it says what it did not negotiate. */
+static bool accept_header(const struct net *n, struct net_hdr *h)
+{
+	bool ecn = h->gso_type & NET_GSO_ECN;
+
+	h->flags &= NET_HDR_F_NEEDS_CSUM; /* DATA_VALID is not for the driver to say */
+	if (!h->flags && !h->gso_type) {
+		memset(h, 0, sizeof(*h));
+		return true;
+	}
+	if (h->flags && !vdev_has(&n->dev, VIRTIO_NET_F_CSUM))
+		return false;
+	if (ecn && !vdev_has(&n->dev, VIRTIO_NET_F_HOST_ECN))
+		return false;
+	h->hdr_len = le16toh(h->hdr_len);
+	h->gso_size = le16toh(h->gso_size);
+	h->csum_start = le16toh(h->csum_start);
+	h->csum_offset = le16toh(h->csum_offset);
+	switch (h->gso_type & ~NET_GSO_ECN) {
+	case NET_GSO_NONE:
+		return !ecn;
+	case NET_GSO_TCPV4:
+		return vdev_has(&n->dev, VIRTIO_NET_F_HOST_TSO4);
+	case NET_GSO_TCPV6:
+		return vdev_has(&n->dev, VIRTIO_NET_F_HOST_TSO6);
+	default:
+		return false;
+	}
+}
+
+/* The frame of a chain: 0; -EBADMSG: dropped and counted; -EPROTO: the queue is broken. */
+static int read_frame(struct net *n, unsigned q, struct vq_chain *c, struct net_frame *f)
+{
+	struct net_hdr hdr;
+	struct iov_iter at;
+
+	if (c->out_len < HDR_LEN) {
+		vq_set_broken(n->dev.queues[q], "transmit buffer shorter than its header (5.1.6)");
+		return -EPROTO;
+	}
+	iov_iter_init(&at, c->iov, c->n_out);
+	iov_read(&at, &hdr, HDR_LEN);
+	if (c->out_len > NET_FRAME_MAX + HDR_LEN || !accept_header(n, &hdr) ||
+		net_frame_init(f, &at, (uint32_t)c->out_len - HDR_LEN, &hdr)) {
+		n->tx_malformed++;
+		return -EBADMSG;
+	}
+	if (!f->hdr.gso_type && f->len > n->frame_max) {
+		n->tx_too_long++;
+		return -EBADMSG;
+	}
+	if (n->check_source && !net_may_use(n, f->head + 6)) {
+		n->tx_spoofed++;
+		log_spoofed(n, f->head + 6);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* One chain. 0: done with it, -EAGAIN: the carrier has no room, -EPROTO. */
+static int tx_chain(struct net *n, unsigned q, struct vq_chain *c)
+{
+	struct net_frame f;
+	int ret = read_frame(n, q, c, &f);
+
+	if (ret)
+		return ret == -EPROTO ? ret : 0;
+	ret = netport_send(&n->end, &f);
+	if (ret == -EAGAIN)
+		return ret;
+	if (ret) {
+		n->tx_no_carrier++;
+		return 0;
+	}
+	if (n->pairs_max > 1)
+		n->flows[flow_of(&f)] = (uint8_t)(q / 2);
+	n->tx_frames++;
+	n->tx_bytes += f.len;
+	return 0;
+}
+
+/* Takes up to a batch of chains. Their number, -EAGAIN if the carrier is full, or -EPROTO. */
+static int tx_batch(struct net *n, unsigned q)
+{
+	struct vq *vq = n->dev.queues[q];
+	struct vq_chain *chains[BATCH];
+	int got = vq_pop_batch(vq, chains, BATCH);
+	int done, ret = 0;
+
+	if (got <= 0)
+		return got;
+	for (done = 0; done < got; done++) {
+		ret = tx_chain(n, q, chains[done]);
+		if (ret)
+			break;
+	}
+	for (int i = got; i > done; i--)
+		vq_rewind(vq, chains[i - 1]);
+	for (int i = 0; i < done; i++)
+		vq_push(vq, chains[i], 0);
+	vq_flush(vq);
+	return ret ? ret : got;
+}
+
+void net_continue(struct net *n, unsigned q)
+{
+	n->more |= FEATURE(q);
+	ev_task_post(&n->more_task);
+}
+
+void net_tx(struct net *n, unsigned q)
+{
+	struct vq *vq = n->dev.queues[q];
+	unsigned taken = 0;
+
+	if (n->tx_stuck & FEATURE(q))
+		return;
+	vq_disable_kick(vq);
+	while (taken < BUDGET) {
+		int ret = tx_batch(n, q);
+
+		if (ret == -EAGAIN)
+			n->tx_stuck |= FEATURE(q);
+		if (ret < 0 || (!ret && !vq_enable_kick(vq)))
+			return;
+		taken += (unsigned)ret;
+	}
+	net_continue(n, q);
+}
+
+/* Reception. */
+
+static bool in_table(const uint8_t (*table)[6], unsigned n, const uint8_t *mac)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!memcmp(table[i], mac, 6))
+			return true;
+	return false;
+}
+
+static bool wanted_address(const struct net *n, const uint8_t *dst)
+{
+	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	const struct net_filter *r = &n->filter;
+
+	if (!memcmp(dst, broadcast, 6))
+		return !r->nobcast;
+	if (dst[0] & 1) {
+		if (r->nomulti)
+			return false;
+		return r->allmulti || r->multi_overflow || in_table(r->multi, r->nmulti, dst);
+	}
+	if (r->nouni)
+		return false;
+	return r->alluni || r->uni_overflow || !memcmp(dst, n->mac, 6) ||
+	       in_table(r->uni, r->nuni, dst);
+}
+
+/* Promiscuous mode is about addresses; the VLAN table holds in any case. */
+static bool wanted(const struct net *n, const struct net_frame *f)
+{
+	unsigned vid;
+
+	if (!n->filter.promisc && !wanted_address(n, f->head))
+		return false;
+	if (!vdev_has(&n->dev, VIRTIO_NET_F_CTRL_VLAN) || n->filter.promisc ||
+		net_be16(f->head + 12) != NET_ETHERTYPE_VLAN || f->head_len < NET_ETH_LEN + 2)
+		return true;
+	vid = net_be16(f->head + NET_ETH_LEN) & 0xfffu;
+	return n->filter.vlans[vid / 64] >> (vid % 64) & 1;
+}
+
+static void make_header(
+	const struct net *n, const struct net_frame *f, unsigned buffers, struct net_hdr *h)
+{
+	*h = (struct net_hdr){ .num_buffers = htole16((uint16_t)buffers) };
+	if (!f->hdr.flags || !(n->offloads & FEATURE(VIRTIO_NET_F_GUEST_CSUM)))
+		return;
+	h->flags = f->hdr.flags;
+	h->gso_type = f->hdr.gso_type;
+	h->hdr_len = htole16(f->hdr.hdr_len);
+	h->gso_size = htole16(f->hdr.gso_size);
+	h->csum_start = htole16(f->hdr.csum_start);
+	h->csum_offset = htole16(f->hdr.csum_offset);
+}
+
+static void mark_dirty(struct net *n, unsigned q)
+{
+	if (!n->rx_dirty)
+		ev_task_post(&n->rx_task);
+	n->rx_dirty |= FEATURE(q);
+}
+
+/* Takes buffers for `need` bytes: their number, 0: not enough now, -EMSGSIZE: they never will
+ * be, -EPROTO. Without MRG_RXBUF it is one buffer. */
+static int take_buffers(struct net *n, struct vq *vq, uint32_t need, struct vq_chain **chains)
+{
+	unsigned max = n->mrg ? MERGE_MAX : 1, taken = 0, entries = 0;
+	uint64_t room = 0;
+	int ret = 1;
+
+	while (room < need && taken < max) {
+		ret = vq_pop(vq, &chains[taken]);
+		if (ret <= 0)
+			break;
+		entries += chains[taken]->n_in;
+		room += chains[taken++]->in_len;
+	}
+	if (room >= need && chains[0]->in_len >= HDR_LEN)
+		return (int)taken;
+	if (ret > 0 || (!ret && entries >= vq_size(vq)))
+		ret = -EMSGSIZE; /* the ring cannot hold more than this */
+	while (taken)
+		vq_rewind(vq, chains[--taken]);
+	return ret;
+}
+
+/* As take_buffers(); asks for a kick before it says that there are not enough. */
+static int take_or_wait(struct net *n, unsigned q, uint32_t need, struct vq_chain **chains)
+{
+	struct vq *vq = n->dev.queues[q];
+	int ret = take_buffers(n, vq, need, chains);
+
+	if (ret)
+		return ret;
+	if (vq_enable_kick(vq))
+		ret = take_buffers(n, vq, need, chains);
+	if (!ret) {
+		n->rx_no_buffer++;
+		n->rx_empty |= FEATURE(q);
+	}
+	return ret;
+}
+
+/* Spreads the frame over the buffers, all but the last one full (5.1.6.4.1). */
+static void fill_buffers(struct net *n, struct vq *vq, const struct net_frame *f,
+	struct vq_chain **chains, int nchains)
+{
+	struct iovec head[2];
+	struct iov_iter first, tail = f->tail;
+	uint32_t left = f->len + HDR_LEN;
+	struct net_hdr hdr;
+
+	make_header(n, f, (unsigned)nchains, &hdr);
+	head[0] = (struct iovec){ &hdr, HDR_LEN };
+	head[1] = (struct iovec){ f->head, f->head_len };
+	iov_iter_init(&first, head, 2);
+	for (int i = 0; i < nchains; i++) {
+		uint32_t part = (uint32_t)min_u64(chains[i]->in_len, left);
+		struct iov_iter to;
+		size_t done;
+
+		iov_iter_init(&to, vq_in(chains[i]), chains[i]->n_in);
+		done = iov_copy(&to, &first, part);
+		if (done < part)
+			iov_copy(&to, &tail, part - done);
+		left -= part;
+		vq_push(vq, chains[i], part);
+	}
+}
+
+/* netport_ops.receive */
+static int net_receive(struct netport *end, const struct net_frame *f)
+{
+	struct net *n = container_of(end, struct net, end);
+	struct vq_chain *chains[MERGE_MAX];
+	int q, got;
+
+	if (!wanted(n, f)) {
+		n->rx_filtered++;
+		return 0;
+	}
+	if (!f->hdr.gso_type && f->len > n->frame_max) {
+		n->rx_too_long++;
+		return 0;
+	}
+	q = steer(n, f);
+	if (q < 0)
+		return -ENETDOWN;
+	got = take_or_wait(n, (unsigned)q, f->len + HDR_LEN, chains);
+	if (got == 0)
+		return -EAGAIN;
+	if (got == -EMSGSIZE) {
+		n->rx_too_long++;
+		return 0;
+	}
+	if (got < 0) {
+		vdev_check(&n->dev, (unsigned)q);
+		return -ENETDOWN;
+	}
+	fill_buffers(n, n->dev.queues[q], f, chains, got);
+	mark_dirty(n, (unsigned)q);
+	n->rx_frames++;
+	n->rx_bytes += f->len;
+	return 0;
+}
+
+/* One notification for all frames of a round. */
+void net_rx_task(void *arg)
+{
+	struct net *n = arg;
+	uint64_t queues = n->rx_dirty;
+
+	for (n->rx_dirty = 0; queues; queues &= queues - 1) {
+		unsigned q = (unsigned)__builtin_ctzll(queues);
+
+		if (vq_running(n->dev.queues[q]))
+			vq_flush(n->dev.queues[q]);
+	}
+}
+
+void net_rx_refilled(struct net *n, unsigned q)
+{
+	vq_disable_kick(n->dev.queues[q]);
+	if (!(n->rx_empty & FEATURE(q)))
+		return;
+	n->rx_empty &= ~FEATURE(q);
+	netport_room(&n->end);
+}
+
+void net_queue_quiet(struct net *n, unsigned q)
+{
+	if (n->rx_dirty & FEATURE(q))
+		vq_flush(n->dev.queues[q]);
+	n->rx_dirty &= ~FEATURE(q);
+	n->rx_empty &= ~FEATURE(q);
+	n->more &= ~FEATURE(q);
+	n->tx_stuck &= ~FEATURE(q);
+}
+
+/* The carrier has room again. */
+static void net_room(struct netport *end)
+{
+	struct net *n = container_of(end, struct net, end);
+
+	if (!n->tx_stuck)
+		return;
+	n->more |= n->tx_stuck;
+	n->tx_stuck = 0;
+	ev_task_post(&n->more_task);
+}
+
+static void net_state(struct netport *end)
+{
+	struct net *n = container_of(end, struct net, end);
+
+	net_room(end); /* whatever it waited for is gone */
+	net_link_changed(n);
+}
+
+const struct netport_ops net_port_ops = {
+	.receive = net_receive,
+	.room = net_room,
+	.state = net_state,
+};
+
+void net_update_accepts(struct net *n)
+{
+	static const struct {
+		unsigned feature;
+		uint32_t accepts;
+	} map[] = {
+		{ VIRTIO_NET_F_GUEST_CSUM, NET_ACCEPT_CSUM },
+		{ VIRTIO_NET_F_GUEST_TSO4, NET_ACCEPT_TSO4 },
+		{ VIRTIO_NET_F_GUEST_TSO6, NET_ACCEPT_TSO6 },
+		{ VIRTIO_NET_F_GUEST_ECN, NET_ACCEPT_ECN },
+	};
+
+	n->end.accepts = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(map); i++)
+		if (n->offloads & FEATURE(map[i].feature))
+			n->end.accepts |= map[i].accepts;
+}
