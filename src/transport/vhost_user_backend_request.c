@@ -89,7 +89,7 @@ static int set_features(struct vhu_backend *b, struct vhu_call *c, struct err *e
 	if (vhu_rings_any_running(b))
 		return err_set(e, -EBUSY, "SET_FEATURES changes features while a ring runs");
 	/* Other features can only come from a driver that started over. */
-	if (b->dev->status & VIRTIO_S_DRIVER_OK)
+	if (b->dev->status & VIRTIO_S_FEATURES_OK)
 		vdev_reset(b->dev);
 	b->has_features = false;
 	ret = vdev_set_features(b->dev, device_features(b, sent), e);
@@ -333,7 +333,6 @@ static int get_max_mem_slots(struct vhu_backend *b, struct vhu_call *c, struct e
 static int set_status(struct vhu_backend *b, struct vhu_call *c, struct err *e)
 {
 	uint64_t status = c->p->u64;
-	bool was_ok = b->dev->status & VIRTIO_S_DRIVER_OK;
 
 	if (status > ALL_STATUS_BITS)
 		return err_set(e, -EINVAL, "SET_STATUS 0x%llx; a status has 8 bits",
@@ -343,11 +342,6 @@ static int set_status(struct vhu_backend *b, struct vhu_call *c, struct err *e)
 		return 0;
 	}
 	vdev_set_status(b->dev, (uint8_t)status);
-	if (was_ok || !(b->dev->status & VIRTIO_S_DRIVER_OK))
-		return 0;
-	/* Buffers may have been made available before the device was live. */
-	for (unsigned i = 0; i < b->dev->nqueues; i++)
-		vdev_kick(b->dev, i);
 	return 0;
 }
 

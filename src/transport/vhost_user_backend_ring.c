@@ -61,13 +61,12 @@ static bool effective_enabled(const struct vhu_ring *r)
 static int translate(const struct vhu_ring *r, struct vq_setup *s, struct err *e)
 {
 	const struct gm *gm = &r->b->gm;
-	uint64_t n = r->size;
-	uint64_t driver_len = packed(r) ? 4 : 6 + 2 * n;
-	uint64_t device_len = packed(r) ? 4 : 6 + 8 * n;
+	uint32_t desc, driver, device;
 
-	s->desc = gm_ptr_uva(gm, r->addr.desc, 16 * n);
-	s->driver = gm_ptr_uva(gm, r->addr.avail, driver_len);
-	s->device = gm_ptr_uva(gm, r->addr.used, device_len);
+	vq_ring_sizes(r->size, packed(r), &desc, &driver, &device);
+	s->desc = gm_ptr_uva(gm, r->addr.desc, desc);
+	s->driver = gm_ptr_uva(gm, r->addr.avail, driver);
+	s->device = gm_ptr_uva(gm, r->addr.used, device);
 	if (s->desc && s->driver && s->device)
 		return 0;
 	return err_set(e, -EFAULT,
@@ -83,18 +82,12 @@ static int ring_setup(struct vhu_ring *r, struct vq_setup *s, struct err *e)
 		r->avail_base = r->used_base = PACKED_FRESH;
 	*s = (struct vq_setup){
 		.size = r->size,
-		.features = r->b->dev->negotiated,
 		.gm = &r->b->gm,
 		.call_fd = r->call_fd,
 		.avail_base = r->avail_base,
 		.used_base = r->used_base,
 	};
 	s->inflight = vhu_inflight(r->b, r->index, &s->inflight_len);
-	if (s->inflight && s->inflight_len < vq_inflight_size(r->size, packed(r)))
-		return err_set(e, -EINVAL,
-			"the in-flight record has %llu bytes for ring %u, which needs %llu",
-			(unsigned long long)s->inflight_len, r->index,
-			(unsigned long long)vq_inflight_size(r->size, packed(r)));
 	return translate(r, s, e);
 }
 

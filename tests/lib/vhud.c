@@ -146,7 +146,7 @@ static int make_memory(struct vhud *d)
 }
 
 /* Two adjacent regions, so that buffers cross from one to the other. */
-static int share_memory(struct vhud *d)
+int vhud_share_memory(struct vhud *d)
 {
 	uint64_t half = d->mem_size / 2 & ~UINT64_C(4095);
 	struct vhost_user_mem_table t = {
@@ -209,26 +209,40 @@ static int share_inflight(struct vhud *d)
 		&d->inflight_fd, 1);
 }
 
-static int set_features(struct vhud *d)
+static int agree_protocol(struct vhud *d)
 {
 	uint64_t protocol = 0;
+	int ret;
+
+	d->protocol = 0;
+	if (!(d->negotiated & FEATURE(VHOST_USER_F_PROTOCOL_FEATURES)))
+		return 0;
+	ret = vhud_get_u64(d, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol);
+	protocol &= d->opts.protocol ? d->opts.protocol : KNOWN_PROTOCOL_FEATURES;
+	if (!ret)
+		ret = vhud_set(
+			d, VHOST_USER_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol), NULL, 0);
+	if (!ret)
+		d->protocol = protocol;
+	return ret;
+}
+
+static int set_features(struct vhud *d)
+{
+	uint64_t said;
 	int ret = vhud_get_u64(d, VHOST_USER_GET_FEATURES, &d->offered);
 
 	if (ret)
 		return vhud_fail(ret, "GET_FEATURES");
 	d->negotiated = d->offered & (d->opts.features | FEATURE(VIRTIO_F_VERSION_1) |
 					     FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
-	if (d->negotiated & FEATURE(VHOST_USER_F_PROTOCOL_FEATURES))
-		ret = vhud_get_u64(d, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol);
-	d->protocol = 0;
-	protocol &= d->opts.protocol ? d->opts.protocol : KNOWN_PROTOCOL_FEATURES;
-	if (!ret)
-		ret = vhud_set(
-			d, VHOST_USER_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol), NULL, 0);
+	if (d->opts.plain)
+		d->negotiated &= ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+	ret = agree_protocol(d);
 	if (ret)
 		return ret;
-	d->protocol = protocol;
-	return vhud_set(d, VHOST_USER_SET_FEATURES, &d->negotiated, sizeof(d->negotiated), NULL, 0);
+	said = d->negotiated & ~d->opts.unsaid;
+	return vhud_set(d, VHOST_USER_SET_FEATURES, &said, sizeof(said), NULL, 0);
 }
 
 /* All that precedes the queues, on a new connection. */
@@ -244,7 +258,7 @@ static int handshake(struct vhud *d)
 	if (!ret)
 		ret = open_channel(d);
 	if (!ret)
-		ret = share_memory(d);
+		ret = vhud_share_memory(d);
 	if (!ret)
 		ret = share_inflight(d);
 	return ret;

@@ -39,6 +39,10 @@ struct vhud_opts {
 	uint16_t queue_size; /* 0: 64 */
 	uint64_t mem_size;   /* bytes of guest memory; 0: 32 MiB */
 	bool disabled;	     /* leave the rings disabled */
+	bool plain;	     /* act as a front-end that knows no protocol features */
+	/* Bits that the driver uses without SET_FEATURES saying so, as QEMU 7.2's vhost-user-rng.
+	 */
+	uint64_t unsaid;
 };
 
 /* Connects; retries while nobody listens yet. NULL on failure. */
@@ -58,6 +62,8 @@ int vhud_driver_ok(struct vhud *d);
 int vhud_queue_stop(struct vhud *d, unsigned q, uint32_t *base);
 int vhud_queue_resume(struct vhud *d, unsigned q, uint32_t base);
 int vhud_queue_enable(struct vhud *d, unsigned q, bool enable);
+/* SET_MEM_TABLE again, with the same memory. */
+int vhud_share_memory(struct vhud *d);
 /* Full device reset (RESET_DEVICE, and status 0); then vhud_start() again. */
 int vhud_reset(struct vhud *d);
 /* Connects again after the backend died and goes on with what was in flight: same memory, same
