@@ -91,10 +91,11 @@ static int ring_setup(struct vhu_ring *r, struct vq_setup *s, struct err *e)
 	return translate(r, s, e);
 }
 
-/* A front-end without STATUS says DRIVER_OK by starting a ring. */
+/* A front-end without STATUS says DRIVER_OK by starting a ring; so does QEMU 7.2, which has STATUS
+ * but says DRIVER_OK only for network devices. */
 static void driver_ok(struct vhu_backend *b)
 {
-	if (vhu_has(b, VHOST_USER_PROTOCOL_F_STATUS) || b->dev->status & VIRTIO_S_DRIVER_OK)
+	if (b->dev->status & VIRTIO_S_DRIVER_OK)
 		return;
 	vdev_set_status(b->dev,
 		VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK);
