@@ -2,6 +2,7 @@
 /* The board's host side: starts it, carries output, signals, status and the control socket. */
 #include "system/board.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -440,18 +441,17 @@ static void end_process(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
+/* The folder is the board's own: whatever is in it goes. */
 static void remove_files(const struct board *b)
 {
-	static const char *const names[] = { "vhost", "vsock", "vsock_1000", "vsock_1001",
-		"vsock_1002", "log" };
-	char path[BOARD_PATH_MAX];
+	DIR *dir = b->plan.dir[0] ? opendir(b->plan.dir) : NULL;
+	struct dirent *entry;
 
-	if (!b->plan.dir[0])
+	if (!dir)
 		return;
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
-		board_path(&b->plan, names[i], path);
-		unlink(path);
-	}
+	while ((entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
 	rmdir(b->plan.dir);
 }
 
