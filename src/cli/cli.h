@@ -14,5 +14,6 @@ struct cli_command {
 	const char *summary; /* one line; NULL: not listed in the help */
 };
 
+int cmd_device(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_switch(int argc, char **argv);

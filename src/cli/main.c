@@ -9,6 +9,7 @@
 
 /* In the order of the help text. */
 static const struct cli_command commands[] = {
+	{ "device", cmd_device, "serve one device over vhost-user" },
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ "board-agent", board_agent, NULL },
 	{ "switch", cmd_switch, "serve the network cards of several guests, connected by a switch" },
