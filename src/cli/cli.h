@@ -3,7 +3,7 @@
 #pragma once
 
 /* Exit statuses of every command. */
-#define EXIT_OK    0
+#define EXIT_OK	   0
 #define EXIT_FAULT 1 /* failed at run time */
 #define EXIT_USAGE 2 /* wrong usage or configuration */
 
@@ -14,6 +14,16 @@ struct cli_command {
 	const char *summary; /* one line; NULL: not listed in the help */
 };
 
+int cmd_check(int argc, char **argv);
+int cmd_connect(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 int cmd_device(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_restart(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
+int cmd_version(int argc, char **argv);

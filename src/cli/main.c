@@ -3,16 +3,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/opt.h"
 #include "base/util.h"
 #include "cli/cli.h"
 #include "system/board.h"
 
 /* In the order of the help text. */
 static const struct cli_command commands[] = {
+	{ "run", cmd_run, "start a system and stay with it" },
+	{ "check", cmd_check, "check a system file and print what it means" },
+	{ "ps", cmd_ps, "list the processes of a running system" },
+	{ "console", cmd_console, "attach to a guest's console" },
+	{ "connect", cmd_connect, "connect to a vsock port of a guest" },
+	{ "stop", cmd_stop, "power guests off" },
+	{ "restart", cmd_restart, "power a guest off and start it again" },
+	{ "logs", cmd_logs, "show what the processes of a system wrote" },
+	{ "stats", cmd_stats, "show the counters of a system" },
 	{ "device", cmd_device, "serve one device over vhost-user" },
+	{ "switch", cmd_switch,
+		"serve the network cards of several guests, connected by a switch" },
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
+	{ "version", cmd_version, "print the version" },
 	{ "board-agent", board_agent, NULL },
-	{ "switch", cmd_switch, "serve the network cards of several guests, connected by a switch" },
 	{ NULL, NULL, NULL },
 };
 
@@ -22,6 +34,22 @@ static void usage(FILE *f)
 	for (unsigned i = 0; commands[i].name; i++)
 		if (commands[i].summary)
 			fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+}
+
+static int unknown_command(const char *word)
+{
+	const char *names[ARRAY_LEN(commands)], *near;
+	unsigned n = 0;
+
+	for (unsigned i = 0; commands[i].name; i++)
+		if (commands[i].summary)
+			names[n++] = commands[i].name;
+	near = opt_nearest(word, names, n);
+	if (near)
+		fprintf(stderr, "avp: no command '%s' (did you mean '%s'?)\n", word, near);
+	else
+		fprintf(stderr, "avp: no command '%s'; avp --help lists them\n", word);
+	return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -34,9 +62,10 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return EXIT_OK;
 	}
+	if (!strcmp(argv[1], "--version"))
+		return cmd_version(1, argv);
 	for (unsigned i = 0; commands[i].name; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "avp: no command '%s'; avp --help lists them\n", argv[1]);
-	return EXIT_USAGE;
+	return unknown_command(argv[1]);
 }

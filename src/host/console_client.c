@@ -9,35 +9,25 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 
 #include "base/fd.h"
 #include "base/util.h"
-#include "host/chardev.h"
 
 struct client {
-	const char *path;
-	int in, out, sock, size, signals;
+	const struct console_client *config;
+	int in, out, sock, signals;
 	bool tty;
 };
 
 static void send_size(const struct client *c)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct winsize ws;
-	char text[32];
-	int n;
 
-	if (ioctl(c->in, TIOCGWINSZ, &ws) < 0 || !ws.ws_col || !ws.ws_row)
+	if (!c->tty || !c->config->resized)
 		return;
-	n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s.size", c->path);
-	if (n < 0 || (size_t)n >= sizeof(sa.sun_path))
-		return;
-	n = snprintf(text, sizeof(text), CHARDEV_SIZE_FORMAT, ws.ws_col, ws.ws_row);
-	/* Not every console takes a size, and its window may be any: no error. */
-	(void)!sendto(c->size, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&sa,
-		sizeof(sa));
+	if (ioctl(c->in, TIOCGWINSZ, &ws) == 0 && ws.ws_col && ws.ws_row)
+		c->config->resized(c->config->arg, ws.ws_col, ws.ws_row);
 }
 
 /* What the functions below return to go on; else they return what ends the attachment. */
@@ -124,7 +114,7 @@ static int client_run(struct client *c)
 	struct termios cooked, raw;
 	int r;
 
-	c->tty = !tcgetattr(c->in, &cooked);
+	c->tty = c->config->terminal && !tcgetattr(c->in, &cooked);
 	if (c->tty) {
 		raw = cooked;
 		cfmakeraw(&raw);
@@ -139,15 +129,11 @@ static int client_run(struct client *c)
 	return r;
 }
 
-int console_client_run(const char *path, int in, int out, struct err *e)
+int console_client_run(const struct console_client *config, struct err *e)
 {
-	autoclose int sock = fd_unix_connect(path, SOCK_STREAM, e);
-	autoclose int size = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	sigset_t mask, old;
 	int r;
 
-	if (sock < 0)
-		return sock;
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGWINCH);
 	sigaddset(&mask, SIGINT);
@@ -157,12 +143,12 @@ int console_client_run(const char *path, int in, int out, struct err *e)
 	sigprocmask(SIG_BLOCK, &mask, &old);
 
 	autoclose int signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	struct client c = { path, in, out, sock, size, signals, false };
+	struct client c = { config, config->in, config->out, config->sock, signals, false };
 
-	if (size < 0 || signals < 0)
-		r = err_sys(e, -errno, "attaching to %s", path);
+	if (signals < 0)
+		r = err_sys(e, -errno, "cannot watch signals");
 	else
 		r = client_run(&c);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	return r < 0 && !(e && e->code) ? err_sys(e, r, "attached to %s", path) : r;
+	return r < 0 && !(e && e->code) ? err_sys(e, r, "attached to a console") : r;
 }

@@ -2,6 +2,8 @@
 /* A terminal attached to the console socket of a guest (chardev.h). */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 #define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
@@ -12,11 +14,20 @@ enum console_end {
 	CONSOLE_CLOSED,	  /* the other end closed: the device is gone */
 };
 
+/* An attachment. Descriptors are the caller's. */
+struct console_client {
+	int sock;      /* connected to the console */
+	int in, out;   /* the user's side */
+	bool terminal; /* treat `in` as a terminal if it is one */
+	/* [opt] The terminal's size, at first and when it changes. */
+	void (*resized)(void *arg, unsigned cols, unsigned rows);
+	void *arg;
+};
+
 /*
- * Attaches standard input `in` and output `out` to the console at socket `path`: first what the
- * guest printed lately, then both ways. If `in` is a terminal it is in raw mode meanwhile, its
- * window size goes to the guest, and Ctrl-] detaches; otherwise bytes go as they are, and the end
- * of input only ends that direction. Blocks; handles SIGWINCH by itself, and SIGINT and SIGTERM so
- * that the terminal is restored. Returns an enum console_end or -errno.
+ * Carries bytes both ways; a console sends first what the guest printed lately. A terminal is in
+ * raw mode meanwhile, and Ctrl-] detaches; otherwise bytes go as they are, and the end of input only
+ * ends that direction. Blocks; handles SIGWINCH by itself, and SIGINT and SIGTERM so that the
+ * terminal is restored. Returns an enum console_end or -errno.
  */
-int console_client_run(const char *path, int in, int out, struct err *e);
+int console_client_run(const struct console_client *config, struct err *e);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Command lines: options from a table of keys, then words. */
+#pragma once
+
+#include "base/opt.h"
+
+/* What a command takes. */
+struct cli_spec {
+	const char *usage;	/* "avp run FILE [OPTIONS]" */
+	const char *about;	/* for --help: what it does, whole lines */
+	const struct opt *opts; /* "--name value" or "--name=value"; a bool needs no value */
+	unsigned min_words, max_words;
+};
+
+/* cli_parse() says that the command is to go on. */
+#define CLI_GO (-1)
+
+/*
+ * Sets options in `base`, which was zeroed, and collects words in `words` (max_words entries, the
+ * rest NULL). Returns CLI_GO, or the exit status after --help or an error, which was printed;
+ * `base` was freed then.
+ */
+int cli_parse(const struct cli_spec *spec, int argc, char **argv, void *base, char **words);

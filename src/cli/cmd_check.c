@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* avp check: what a system file means, without running it. */
+#include <cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "host/switch.h"
+#include "system/plan.h"
+#include "system/rundir.h"
+
+struct check_args {
+	bool json;
+};
+
+static const struct opt check_opts[] = {
+	{ .name = "json",
+		.type = OPT_BOOL,
+		.offset = offsetof(struct check_args, json),
+		.help = "the plan as one JSON object" },
+	OPT_END,
+};
+
+static const struct cli_spec check_spec = {
+	.usage = "avp check SYSTEM.yaml [--json]",
+	.about = "Checks a system file and prints what it means: every key with its value, those "
+		 "that\n"
+		 "the file does not name in parentheses, and the processes it will become.\n"
+		 "Exit status: 0 correct, 2 errors, which were printed.\n",
+	.opts = check_opts,
+	.min_words = 1,
+	.max_words = 1,
+};
+
+static void print_keys(const struct conf_keys *keys, const struct opt *table, unsigned indent)
+{
+	for (const struct opt *o = table; o->name; o++) {
+		bool found = false;
+
+		for (unsigned i = 0; i < keys->n; i++) {
+			if (keys->v[i].opt != o)
+				continue;
+			printf("%*s%-14s %s\n", (int)indent, "", o->name, keys->v[i].value);
+			found = true;
+		}
+		if (!found && o->def)
+			printf("%*s%-14s (%s)\n", (int)indent, "", o->name, o->def);
+	}
+}
+
+static void print_device(const struct conf_device *d)
+{
+	printf("    device %s: %s, %s%s\n", d->name, d->cls->name,
+		d->socket	 ? "served by somebody else at "
+		: d->switch_name ? "a port of switch "
+		: d->isolate	 ? "a jailed process"
+				 : "a thread of the monitor",
+		d->socket	 ? d->socket
+		: d->switch_name ? d->switch_name
+				 : "");
+	if (!d->socket)
+		print_keys(&d->keys, d->cls->opts, 6);
+}
+
+static void print_vm(const struct conf_vm *vm)
+{
+	static const char *const restart[] = { "no", "on-failure", "always" };
+
+	printf("\nVM %s\n", vm->name);
+	print_keys(&vm->keys, vm_opts, 4);
+	printf("    %-14s %s\n", "restart", restart[vm->restart]);
+	for (unsigned i = 0; i < vm->ndevices; i++)
+		print_device(&vm->devices[i]);
+}
+
+/* A word as a shell would need it. */
+static void print_word(const char *word)
+{
+	bool plain = *word;
+
+	for (const char *p = word; *p; p++)
+		plain = plain && !strchr(" \t\"'\\$`*?[]{}()<>|&;#~!", *p);
+	if (plain) {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (; *word; word++)
+		fputs(*word == '\'' ? "'\\''" : (char[]){ *word, 0 }, stdout);
+	putchar('\'');
+}
+
+static void print_processes(const struct plan *plan)
+{
+	printf("\nProcesses\n");
+	for (unsigned i = 0; i < plan->n; i++) {
+		printf("    ");
+		for (unsigned a = 0; a < plan->procs[i].argc; a++) {
+			if (a)
+				putchar(' ');
+			print_word(plan->procs[i].argv[a]);
+		}
+		putchar('\n');
+	}
+}
+
+static void print_plan(const struct conf *conf, const struct plan *plan, const char *run_dir)
+{
+	printf("%s is correct: system %s, %u VMs, %u switches\n", conf->path, conf->name,
+		conf->nvms, conf->nswitches);
+	printf("    %-14s %s\n    %-14s %g s\n    %-14s %s\n", "jail", jail_mode_words[conf->jail],
+		"grace", conf->grace_ms / 1e3, "run-time files", run_dir);
+	for (unsigned i = 0; i < conf->nswitches; i++) {
+		printf("\nswitch %s\n", conf->switches[i].name);
+		print_keys(&conf->switches[i].keys, switch_opts, 4);
+	}
+	for (unsigned i = 0; i < conf->nvms; i++)
+		print_vm(&conf->vms[i]);
+	print_processes(plan);
+}
+
+static cJSON *json_keys(const struct conf_keys *keys, const struct opt *table)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	for (const struct opt *k = table; k->name; k++) {
+		cJSON *list = NULL;
+
+		for (unsigned i = 0; i < keys->n; i++) {
+			if (keys->v[i].opt != k)
+				continue;
+			if (k->type != OPT_LIST) {
+				cJSON_AddStringToObject(o, k->name, keys->v[i].value);
+				continue;
+			}
+			if (!list)
+				list = cJSON_AddArrayToObject(o, k->name);
+			cJSON_AddItemToArray(list, cJSON_CreateString(keys->v[i].value));
+		}
+		if (!cJSON_GetObjectItemCaseSensitive(o, k->name) && k->def)
+			cJSON_AddStringToObject(o, k->name, k->def);
+	}
+	return o;
+}
+
+static cJSON *json_vm(const struct conf_vm *vm)
+{
+	cJSON *o = cJSON_CreateObject(), *devices;
+
+	cJSON_AddStringToObject(o, "name", vm->name);
+	cJSON_AddItemToObject(o, "keys", json_keys(&vm->keys, vm_opts));
+	devices = cJSON_AddArrayToObject(o, "devices");
+	for (unsigned i = 0; i < vm->ndevices; i++) {
+		const struct conf_device *d = &vm->devices[i];
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(item, "name", d->name);
+		cJSON_AddStringToObject(item, "type", d->cls->name);
+		cJSON_AddBoolToObject(item, "isolate", d->isolate);
+		if (d->socket)
+			cJSON_AddStringToObject(item, "socket", d->socket);
+		if (d->switch_name)
+			cJSON_AddStringToObject(item, "switch", d->switch_name);
+		if (!d->socket)
+			cJSON_AddItemToObject(item, "keys", json_keys(&d->keys, d->cls->opts));
+		cJSON_AddItemToArray(devices, item);
+	}
+	return o;
+}
+
+static cJSON *json_plan(const struct conf *conf, const struct plan *plan, const char *run_dir)
+{
+	cJSON *o = cJSON_CreateObject(), *list;
+
+	cJSON_AddStringToObject(o, "name", conf->name);
+	cJSON_AddStringToObject(o, "jail", jail_mode_words[conf->jail]);
+	cJSON_AddNumberToObject(o, "grace_ms", conf->grace_ms);
+	cJSON_AddStringToObject(o, "run_dir", run_dir);
+	list = cJSON_AddArrayToObject(o, "vms");
+	for (unsigned i = 0; i < conf->nvms; i++)
+		cJSON_AddItemToArray(list, json_vm(&conf->vms[i]));
+	list = cJSON_AddArrayToObject(o, "switches");
+	for (unsigned i = 0; i < conf->nswitches; i++) {
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(item, "name", conf->switches[i].name);
+		cJSON_AddItemToObject(
+			item, "keys", json_keys(&conf->switches[i].keys, switch_opts));
+		cJSON_AddItemToArray(list, item);
+	}
+	list = cJSON_AddArrayToObject(o, "processes");
+	for (unsigned i = 0; i < plan->n; i++)
+		cJSON_AddItemToArray(
+			list, cJSON_CreateStringArray((const char *const *)plan->procs[i].argv,
+				      (int)plan->procs[i].argc));
+	return o;
+}
+
+static int check(const struct conf *conf, bool json)
+{
+	autofree char *run_dir = rundir_path(conf->name);
+	struct plan *plan = NULL;
+	struct err e = { 0 };
+
+	if (!run_dir || plan_make(&plan, conf, run_dir, &e)) {
+		fprintf(stderr, "%s: %s\n", conf->path, e.msg);
+		return EXIT_USAGE;
+	}
+	if (json) {
+		cJSON *o = json_plan(conf, plan, run_dir);
+		char *text = cJSON_Print(o);
+
+		puts(text ? text : "");
+		cJSON_free(text);
+		cJSON_Delete(o);
+	} else {
+		print_plan(conf, plan, run_dir);
+	}
+	plan_free(plan);
+	return EXIT_OK;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct conf_errors errors = { .n = 0 };
+	struct check_args args = { 0 };
+	struct conf *conf = NULL;
+	char *file;
+	int r = cli_parse(&check_spec, argc, argv, &args, &file);
+
+	if (r != CLI_GO)
+		return r;
+	if (conf_read(&conf, file, &errors)) {
+		conf_errors_print(&errors, stderr);
+		conf_errors_free(&errors);
+		return EXIT_USAGE;
+	}
+	r = check(conf, args.json);
+	conf_free(conf);
+	return r;
+}

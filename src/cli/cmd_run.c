@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* avp run: starts a system and stays with it to its end. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "system/board.h"
+#include "system/rundir.h"
+#include "system/supervisor.h"
+
+#define PATHS_MAX 1024u
+
+/* Where a system that runs in the board has its control socket: avp is root there. */
+#define CONTROL_INSIDE "/run/avp/%s/" RUNDIR_CONTROL
+
+struct run_args {
+	int board;
+};
+
+static const struct opt run_opts[] = {
+	{ .name = "board",
+		.type = OPT_ENUM,
+		.offset = offsetof(struct run_args, board),
+		.def = "auto",
+		.words = board_mode_words,
+		.help = "emulated computer to run in; auto: if there is no virtualization here" },
+	OPT_END,
+};
+
+static const struct cli_spec run_spec = {
+	.usage = "avp run SYSTEM.yaml [--board auto|none|x86-64]",
+	.about =
+		"Starts the virtual machines of a system file and stays until they have ended.\n"
+		"Ctrl-C presses their power buttons; after the grace period, or with a second\n"
+		"Ctrl-C, they are ended by force. Exit status: 0 all guests powered off, 1 one of\n"
+		"them did not, 2 wrong usage or configuration.\n",
+	.opts = run_opts,
+	.min_words = 1,
+	.max_words = 1,
+};
+
+/* Paths that the processes of a system will open. */
+struct paths {
+	const char *v[PATHS_MAX];
+	unsigned n;
+};
+
+static void add_paths(struct paths *p, const struct conf_keys *keys)
+{
+	for (unsigned i = 0; i < keys->n; i++)
+		if (keys->v[i].opt->type == OPT_PATH && p->n < PATHS_MAX)
+			p->v[p->n++] = keys->v[i].value;
+}
+
+/* All of them; with an error if one cannot be had in the board. */
+static int find_paths(struct paths *p, const struct conf *conf, struct err *e)
+{
+	for (unsigned i = 0; i < conf->nswitches; i++)
+		add_paths(p, &conf->switches[i].keys);
+	for (unsigned v = 0; v < conf->nvms; v++) {
+		const struct conf_vm *vm = &conf->vms[v];
+
+		add_paths(p, &vm->keys);
+		for (unsigned i = 0; i < vm->ndevices; i++) {
+			if (vm->devices[i].socket)
+				return err_set(e, -ENOTSUP,
+					"%s:%u: a device with 'socket' cannot be reached from the "
+					"board, in which this system would have to run",
+					conf->path, vm->devices[i].line);
+			add_paths(p, &vm->devices[i].keys);
+		}
+	}
+	return 0;
+}
+
+static int run_in_board(const struct conf *conf, const char *run_dir, struct err *e)
+{
+	autofree char *file = realpath(conf->path, NULL), *control = NULL, *inside = NULL;
+	struct board_job job = { .system_file = file, .run_dir = run_dir };
+	struct paths paths = { .n = 0 };
+	int r = find_paths(&paths, conf, e);
+
+	if (r)
+		return r;
+	if (asprintf(&control, "%s/" RUNDIR_CONTROL, run_dir) < 0)
+		control = NULL;
+	if (asprintf(&inside, CONTROL_INSIDE, conf->name) < 0)
+		inside = NULL;
+	if (!file || !control || !inside)
+		return err_set(e, -ENOMEM, "out of memory");
+	job.paths = paths.v;
+	job.n_paths = paths.n;
+	job.control = control;
+	job.control_inside = inside;
+	for (unsigned v = 0; v < conf->nvms; v++)
+		job.guest_memory += conf->vms[v].machine.memory;
+	return board_run(&job, e);
+}
+
+static bool wants_board(int mode)
+{
+	char why[256];
+
+	if (mode != BOARD_AUTO)
+		return mode != BOARD_NONE;
+	if (!board_is_needed(why, sizeof(why)))
+		return false;
+	printf("%s: running in the emulated board instead (--board none: try anyway)\n", why);
+	fflush(stdout);
+	return true;
+}
+
+static int run(const struct conf *conf, int board)
+{
+	autofree char *run_dir = rundir_path(conf->name);
+	struct err e = { 0 };
+	int lock, r;
+
+	if (!run_dir)
+		return EXIT_FAULT;
+	lock = rundir_create(run_dir, &e);
+	if (lock < 0) {
+		fprintf(stderr, "%s: %s\n", conf->name, e.msg);
+		return EXIT_FAULT;
+	}
+	r = wants_board(board) ? run_in_board(conf, run_dir, &e)
+			       : supervisor_run(conf, run_dir, &e);
+	rundir_remove(run_dir, lock);
+	if (r >= 0)
+		return r;
+	fprintf(stderr, "%s: %s\n", conf->name, e.msg);
+	return EXIT_FAULT;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct conf_errors errors = { .n = 0 };
+	struct run_args args = { 0 };
+	struct conf *conf = NULL;
+	char *file;
+	int r = cli_parse(&run_spec, argc, argv, &args, &file);
+
+	if (r != CLI_GO)
+		return r;
+	if (conf_read(&conf, file, &errors)) {
+		conf_errors_print(&errors, stderr);
+		conf_errors_free(&errors);
+		return EXIT_USAGE;
+	}
+	r = run(conf, args.board);
+	conf_free(conf);
+	return r;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The system file (docs/system-file.md): read, checked, and resolved against its own folder. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/opt.h"
+#include "engine/vm_conf.h"
+#include "system/jail.h"
+#include "virtio/device.h"
+
+#define CONF_VMS_MAX	  32u
+#define CONF_DEVICES_MAX  32u /* of one VM */
+#define CONF_SWITCHES_MAX 16u
+#define CONF_ERRORS_MAX	  20u
+#define CONF_NAME_MAX	  24u /* bytes of a name: it becomes part of socket paths */
+
+/* A key that the file gives for a process, as text: it goes on the process's command line. */
+struct conf_key {
+	const struct opt *opt;
+	char *value; /* paths are absolute */
+	unsigned line, column;
+};
+
+struct conf_keys {
+	struct conf_key *v;
+	unsigned n;
+};
+
+/* An entry of a VM's `devices:`. */
+struct conf_device {
+	const struct vdev_class *cls;
+	char *type;
+	char *name;	       /* unique in its VM; "blk0" if the file does not say */
+	char *socket;	       /* somebody else's vhost-user socket, or NULL */
+	char *switch_name;     /* net: the switch it is plugged into, or NULL */
+	bool isolate;	       /* a process of its own */
+	struct conf_keys keys; /* rows of cls->opts */
+	unsigned line, column;
+};
+
+enum conf_restart { CONF_RESTART_NO, CONF_RESTART_ON_FAILURE, CONF_RESTART_ALWAYS };
+
+struct conf_vm {
+	char *name;
+	struct vm_conf machine;
+	struct conf_keys keys;	/* rows of vm_opts */
+	int restart;		/* enum conf_restart */
+	uint32_t restart_limit; /* failures in a row until the VM is given up; 0: never */
+	struct conf_device *devices;
+	unsigned ndevices;
+	unsigned line, column;
+};
+
+struct conf_switch {
+	char *name;
+	struct conf_keys keys; /* rows of switch_opts */
+	unsigned line, column;
+};
+
+struct conf {
+	char *path;	   /* as given */
+	char *dir;	   /* its folder, absolute: where processes run, and relative paths start */
+	char *name;	   /* of the system: the file's name without suffix if it does not say */
+	int jail;	   /* enum jail_mode */
+	uint32_t grace_ms; /* from the power button to force */
+	struct conf_vm *vms;
+	unsigned nvms;
+	struct conf_switch *switches;
+	unsigned nswitches;
+};
+
+struct conf_error {
+	unsigned line, column;
+	char *text; /* "FILE:LINE:COLUMN: ..." */
+};
+
+/* What is wrong with a file, in the order of the file. Zero-initialise. */
+struct conf_errors {
+	struct conf_error v[CONF_ERRORS_MAX];
+	unsigned n;
+	unsigned more; /* further ones, not kept */
+};
+
+/* Reads and checks a file. Returns 0, or -EINVAL (or -ENOMEM) with at least one error. */
+int conf_read(struct conf **conf, const char *path, struct conf_errors *errors);
+/* Accepts NULL. */
+void conf_free(struct conf *conf);
+void conf_errors_print(const struct conf_errors *errors, FILE *f);
+void conf_errors_free(struct conf_errors *errors);
+
+/* The value of a key as the file gives it, or its default; NULL if neither. */
+const char *conf_value(const struct conf_keys *keys, const struct opt *table, const char *name);
+const struct conf_key *conf_key_find(const struct conf_keys *keys, const char *name);
+struct conf_switch *conf_switch_find(const struct conf *conf, const char *name);
+
+/* "10s", "500ms", "2m", "10" (seconds) to milliseconds; -EINVAL for anything else. */
+int conf_parse_time(const char *text, uint32_t *ms);

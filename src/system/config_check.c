@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What must hold across a system file: names, switches, addresses and images that fit together. */
+#include <limits.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/util.h"
+#include "system/config_priv.h"
+
+/* A key of a device, with whose it is. */
+struct owned_key {
+	const struct conf_vm *vm;
+	const struct conf_device *device;
+	const struct conf_key *key;
+};
+
+/* True if both keys claim the same thing. */
+typedef bool (*same_fn)(const struct owned_key *a, const struct owned_key *b);
+
+/* The key `name` of device number `i`, counted over all VMs; false past the last one. */
+static bool nth_key(const struct conf *c, unsigned i, const char *name, struct owned_key *out)
+{
+	for (unsigned v = 0; v < c->nvms; v++) {
+		const struct conf_vm *vm = &c->vms[v];
+
+		if (i < vm->ndevices) {
+			out->vm = vm;
+			out->device = &vm->devices[i];
+			out->key = conf_key_find(&out->device->keys, name);
+			return true;
+		}
+		i -= vm->ndevices;
+	}
+	return false;
+}
+
+/* No two devices of the system may have the same value of key `name`. */
+static void check_unique(struct conf_reader *r, const char *name, same_fn same, const char *why)
+{
+	struct owned_key a, b;
+
+	for (unsigned i = 0; nth_key(r->conf, i, name, &a); i++) {
+		for (unsigned k = 0; a.key && k < i && nth_key(r->conf, k, name, &b); k++) {
+			if (!b.key || !same(&a, &b))
+				continue;
+			conf_error(r, a.key->line, a.key->column,
+				"%s '%.128s' is taken by %s/%s (line %u): %s", name, a.key->value,
+				b.vm->name, b.device->name, b.key->line, why);
+			break;
+		}
+	}
+}
+
+static bool same_number(const struct owned_key *a, const struct owned_key *b)
+{
+	return strtoull(a->key->value, NULL, 0) == strtoull(b->key->value, NULL, 0);
+}
+
+static bool same_mac(const struct owned_key *a, const struct owned_key *b)
+{
+	return !strcasecmp(a->key->value, b->key->value);
+}
+
+static bool is_readonly(const struct owned_key *k)
+{
+	const char *v = conf_value(&k->device->keys, k->device->cls->opts, "readonly");
+
+	return v &&
+	       (!strcmp(v, "true") || !strcmp(v, "yes") || !strcmp(v, "on") || !strcmp(v, "1"));
+}
+
+/* The same file, whatever it is called; one that does not exist is compared by name. */
+static bool same_writable_file(const struct owned_key *a, const struct owned_key *b)
+{
+	struct stat sa, sb;
+
+	if (is_readonly(a) && is_readonly(b))
+		return false;
+	if (stat(a->key->value, &sa) || stat(b->key->value, &sb))
+		return !strcmp(a->key->value, b->key->value);
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+static void check_names(struct conf_reader *r, const struct conf_vm *vm)
+{
+	for (unsigned i = 0; i < vm->ndevices; i++) {
+		const struct conf_device *d = &vm->devices[i];
+
+		for (unsigned k = 0; k < i; k++)
+			if (!strcmp(d->name, vm->devices[k].name))
+				conf_error(r, d->line, d->column,
+					"the name '%s' is taken by the device in line %u", d->name,
+					vm->devices[k].line);
+	}
+}
+
+static void check_plug(struct conf_reader *r, const struct conf_device *d)
+{
+	const char *names[CONF_SWITCHES_MAX], *near;
+	const struct conf *c = r->conf;
+
+	if (!d->switch_name || conf_switch_find(c, d->switch_name))
+		return;
+	for (unsigned i = 0; i < c->nswitches; i++)
+		names[i] = c->switches[i].name;
+	near = opt_nearest(d->switch_name, names, c->nswitches);
+	conf_error(r, d->line, d->column, "there is no switch '%.64s'%s%s%s in this file",
+		d->switch_name, near ? " (did you mean '" : "", near ? near : "",
+		near ? "'?)" : "");
+}
+
+static void check_isolation(struct conf_reader *r, const struct conf_device *d)
+{
+	if (d->isolate)
+		return;
+	if (d->socket)
+		conf_error(r, d->line, d->column,
+			"'isolate: false' and 'socket' exclude each other: the device is "
+			"elsewhere");
+	if (d->switch_name)
+		conf_error(r, d->line, d->column,
+			"'isolate: false' and 'switch' exclude each other: the switch is a "
+			"process");
+}
+
+void conf_check(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+
+	for (unsigned v = 0; v < c->nvms; v++) {
+		check_names(r, &c->vms[v]);
+		for (unsigned i = 0; i < c->vms[v].ndevices; i++) {
+			check_plug(r, &c->vms[v].devices[i]);
+			check_isolation(r, &c->vms[v].devices[i]);
+		}
+	}
+	check_unique(r, "cid", same_number, "each VM needs its own");
+	check_unique(r, "mac", same_mac, "each interface needs its own");
+	check_unique(r, "image", same_writable_file,
+		"two writers would destroy it (readonly: true shares)");
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The processes of a system, and what they are called with. */
+#include "system/plan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/util.h"
+
+#define ARGS_MAX    256u
+#define FOLDERS_MAX (CONF_VMS_MAX + 4)
+
+struct planner {
+	struct plan *plan;
+	const struct conf *conf;
+	const char *run_dir;
+	bool no_memory;
+	struct err *e;
+};
+
+static void add_arg(struct planner *p, struct plan_proc *proc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void add_arg(struct planner *p, struct plan_proc *proc, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (proc->argc + 1 >= ARGS_MAX) {
+		p->no_memory = true;
+		return;
+	}
+	va_start(ap, fmt);
+	if (vasprintf(&proc->argv[proc->argc], fmt, ap) < 0) {
+		proc->argv[proc->argc] = NULL;
+		p->no_memory = true;
+	} else {
+		proc->argc++;
+	}
+	va_end(ap);
+}
+
+static void add_keys(struct planner *p, struct plan_proc *proc, const struct conf_keys *keys)
+{
+	for (unsigned i = 0; i < keys->n; i++) {
+		add_arg(p, proc, "--%s", keys->v[i].opt->name);
+		add_arg(p, proc, "%s", keys->v[i].value);
+	}
+}
+
+/* A process with the arguments that all have. */
+static struct plan_proc *add_proc(
+	struct planner *p, enum plan_kind kind, const char *command, const char *name)
+{
+	struct plan_proc *proc = &p->plan->procs[p->plan->n++];
+
+	proc->kind = kind;
+	proc->name = strdup(name);
+	proc->argv = calloc(ARGS_MAX, sizeof(*proc->argv));
+	proc->sockets = calloc(CONF_VMS_MAX * CONF_DEVICES_MAX, sizeof(*proc->sockets));
+	if (!proc->name || !proc->argv || !proc->sockets) {
+		p->no_memory = true;
+		return NULL;
+	}
+	add_arg(p, proc, "avp");
+	add_arg(p, proc, "%s", command);
+	return proc;
+}
+
+static void add_common(struct planner *p, struct plan_proc *proc)
+{
+	add_arg(p, proc, "--name");
+	add_arg(p, proc, "%s", proc->name);
+	add_arg(p, proc, "--control-fd");
+	add_arg(p, proc, "%d", PLAN_FD_CONTROL);
+	if (p->conf->jail != JAIL_BEST_EFFORT) {
+		add_arg(p, proc, "--jail");
+		add_arg(p, proc, "%s", jail_mode_words[p->conf->jail]);
+	}
+}
+
+/* The vhost-user socket of a device, wherever it is served. NULL: no memory. */
+static char *device_socket(
+	const struct planner *p, const struct conf_vm *vm, const struct conf_device *d)
+{
+	char *path;
+
+	if (d->socket)
+		return strdup(d->socket);
+	return asprintf(&path, "%s/%s/%s.sock", p->run_dir, vm->name, d->name) < 0 ? NULL : path;
+}
+
+/* A listening socket of ours; returns the descriptor number it has in the process. */
+static unsigned add_socket(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm,
+	const struct conf_device *d)
+{
+	char *path = device_socket(p, vm, d);
+
+	if (!path)
+		p->no_memory = true;
+	else if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		err_set(p->e, -ENAMETOOLONG,
+			"%s is too long for a socket; shorter names, or a shorter XDG_RUNTIME_DIR",
+			path);
+	proc->sockets[proc->nsockets] = path;
+	return PLAN_FD_SOCKETS + proc->nsockets++;
+}
+
+static bool is_type(const struct conf_device *d, const char *type)
+{
+	return !strcmp(d->cls->name, type);
+}
+
+char *plan_console_path(const struct conf_vm *vm, const struct conf_device *d, const char *run_dir)
+{
+	const char *host = conf_value(&d->keys, d->cls->opts, "host");
+	const char *path = conf_value(&d->keys, d->cls->opts, "path");
+	char *made;
+
+	if (!is_type(d, "console") || d->socket || (host && strcmp(host, "socket") != 0))
+		return NULL;
+	if (path)
+		return strdup(path);
+	return asprintf(&made, "%s/%s/%s.tty", run_dir, vm->name, d->name) < 0 ? NULL : made;
+}
+
+char *plan_vsock_path(const struct conf_vm *vm, const struct conf_device *d, const char *run_dir)
+{
+	const char *path = conf_value(&d->keys, d->cls->opts, "uds");
+	char *made;
+
+	if (!is_type(d, "vsock") || d->socket)
+		return NULL;
+	if (path)
+		return strdup(path);
+	return asprintf(&made, "%s/%s/vsock", run_dir, vm->name) < 0 ? NULL : made;
+}
+
+/* What the file leaves to us: sockets in the run-time folder. Pairs of key and value. */
+static unsigned implied_keys(const struct planner *p, const struct conf_vm *vm,
+	const struct conf_device *d, const char *key[2], char *value[2])
+{
+	unsigned n = 0;
+
+	if (is_type(d, "console") && !conf_key_find(&d->keys, "path")) {
+		value[n] = plan_console_path(vm, d, p->run_dir);
+		key[n] = "path";
+		n += value[n] != NULL;
+	}
+	if (is_type(d, "vsock") && !conf_key_find(&d->keys, "uds")) {
+		value[n] = plan_vsock_path(vm, d, p->run_dir);
+		key[n] = "uds";
+		n += value[n] != NULL;
+	}
+	if (is_type(d, "vsock") && !conf_key_find(&d->keys, "peer-uds")) {
+		if (asprintf(&value[n], "%s/peers/vsock", p->run_dir) < 0)
+			value[n] = NULL;
+		key[n] = "peer-uds";
+		n += value[n] != NULL;
+	}
+	return n;
+}
+
+static void add_implied(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm,
+	const struct conf_device *d)
+{
+	const char *key[2];
+	char *value[2];
+	unsigned n = implied_keys(p, vm, d, key, value);
+
+	for (unsigned i = 0; i < n; i++) {
+		add_arg(p, proc, "--%s", key[i]);
+		add_arg(p, proc, "%s", value[i]);
+		free(value[i]);
+	}
+}
+
+static void plan_device(struct planner *p, const struct conf_vm *vm, const struct conf_device *d)
+{
+	char name[2 * CONF_NAME_MAX + 2];
+	struct plan_proc *proc;
+
+	snprintf(name, sizeof(name), "%s/%s", vm->name, d->name);
+	proc = add_proc(p, PLAN_DEVICE, "device", name);
+	if (!proc)
+		return;
+	proc->vm = vm;
+	proc->device = d;
+	add_arg(p, proc, "%s", d->cls->name);
+	add_common(p, proc);
+	add_arg(p, proc, "--fd");
+	add_arg(p, proc, "%u", add_socket(p, proc, vm, d));
+	add_keys(p, proc, &d->keys);
+	add_implied(p, proc, vm, d);
+}
+
+/* KEY=VALUE,... as one word; a comma in a value is doubled. */
+static char *join_keys(struct planner *p, const struct conf_vm *vm, const struct conf_device *d)
+{
+	const char *key[2];
+	char *value[2], *text = NULL;
+	unsigned n = implied_keys(p, vm, d, key, value);
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	for (unsigned i = 0; f && i < d->keys.n + n; i++) {
+		bool given = i < d->keys.n;
+		const char *v = given ? d->keys.v[i].value : value[i - d->keys.n];
+
+		fprintf(f, ",%s=", given ? d->keys.v[i].opt->name : key[i - d->keys.n]);
+		for (; *v; v++)
+			fputs(*v == ',' ? ",," : (char[]){ *v, 0 }, f);
+	}
+	for (unsigned i = 0; i < n; i++)
+		free(value[i]);
+	if (!f || fclose(f))
+		p->no_memory = true;
+	return text;
+}
+
+static void add_monitor_device(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm,
+	const struct conf_device *d)
+{
+	autofree char *keys = NULL, *path = NULL;
+
+	add_arg(p, proc, "--device");
+	if (d->isolate || d->socket) {
+		path = device_socket(p, vm, d);
+		add_arg(p, proc, "type=%s,name=%s,socket=%s", d->cls->name, d->name,
+			path ? path : "");
+		return;
+	}
+	keys = join_keys(p, vm, d);
+	add_arg(p, proc, "type=%s,name=%s,isolate=false%s", d->cls->name, d->name,
+		keys ? keys : "");
+}
+
+static void plan_monitor(struct planner *p, const struct conf_vm *vm)
+{
+	struct plan_proc *proc = add_proc(p, PLAN_MONITOR, "monitor", vm->name);
+
+	if (!proc)
+		return;
+	proc->vm = vm;
+	add_common(p, proc);
+	add_keys(p, proc, &vm->keys);
+	for (unsigned i = 0; i < vm->ndevices; i++)
+		add_monitor_device(p, proc, vm, &vm->devices[i]);
+}
+
+static void add_port(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm,
+	const struct conf_device *d)
+{
+	autofree char *keys = join_keys(p, vm, d);
+
+	add_arg(p, proc, "--port");
+	add_arg(p, proc, "name=%s/%s,fd=%u%s", vm->name, d->name, add_socket(p, proc, vm, d),
+		keys ? keys : "");
+}
+
+static void plan_switch(struct planner *p, const struct conf_switch *sw)
+{
+	struct plan_proc *proc = add_proc(p, PLAN_SWITCH, "switch", sw->name);
+
+	if (!proc)
+		return;
+	proc->sw = sw;
+	add_common(p, proc);
+	add_keys(p, proc, &sw->keys);
+	for (unsigned v = 0; v < p->conf->nvms; v++) {
+		const struct conf_vm *vm = &p->conf->vms[v];
+
+		for (unsigned i = 0; i < vm->ndevices; i++)
+			if (vm->devices[i].switch_name &&
+				!strcmp(vm->devices[i].switch_name, sw->name))
+				add_port(p, proc, vm, &vm->devices[i]);
+	}
+}
+
+static void add_folder(struct planner *p, const char *name)
+{
+	if (asprintf(&p->plan->folders[p->plan->nfolders], "%s/%s", p->run_dir, name) < 0)
+		p->no_memory = true;
+	else
+		p->plan->nfolders++;
+}
+
+static int fill(struct planner *p)
+{
+	const struct conf *c = p->conf;
+	unsigned n = c->nswitches;
+
+	for (unsigned v = 0; v < c->nvms; v++)
+		n += 1 + c->vms[v].ndevices;
+	p->plan->procs = calloc(n, sizeof(*p->plan->procs));
+	p->plan->folders = calloc(FOLDERS_MAX, sizeof(*p->plan->folders));
+	if (!p->plan->procs || !p->plan->folders)
+		return -ENOMEM;
+	add_folder(p, "logs");
+	add_folder(p, "peers");
+	for (unsigned s = 0; s < c->nswitches; s++)
+		plan_switch(p, &c->switches[s]);
+	for (unsigned v = 0; v < c->nvms; v++) {
+		add_folder(p, c->vms[v].name);
+		for (unsigned i = 0; i < c->vms[v].ndevices; i++) {
+			const struct conf_device *d = &c->vms[v].devices[i];
+
+			if (d->isolate && !d->socket && !d->switch_name)
+				plan_device(p, &c->vms[v], d);
+		}
+	}
+	for (unsigned v = 0; v < c->nvms; v++)
+		plan_monitor(p, &c->vms[v]);
+	return p->no_memory ? -ENOMEM : 0;
+}
+
+int plan_make(struct plan **out, const struct conf *conf, const char *run_dir, struct err *e)
+{
+	struct err own = { 0 };
+	struct planner p = { .conf = conf, .run_dir = run_dir, .e = e ? e : &own };
+	int r;
+
+	p.plan = calloc(1, sizeof(*p.plan));
+	r = p.plan ? fill(&p) : -ENOMEM;
+	if (r)
+		r = err_set(p.e, r, "out of memory for the plan");
+	else
+		r = p.e->code; /* a path that is too long */
+	if (r) {
+		plan_free(p.plan);
+		return r;
+	}
+	*out = p.plan;
+	return 0;
+}
+
+static void free_strings(char **v, unsigned n)
+{
+	for (unsigned i = 0; v && i < n; i++)
+		free(v[i]);
+	free(v);
+}
+
+void plan_free(struct plan *plan)
+{
+	if (!plan)
+		return;
+	for (unsigned i = 0; plan->procs && i < plan->n; i++) {
+		free(plan->procs[i].name);
+		free_strings(plan->procs[i].argv, plan->procs[i].argc);
+		free_strings(plan->procs[i].sockets, plan->procs[i].nsockets);
+	}
+	free(plan->procs);
+	free_strings(plan->folders, plan->nfolders);
+	free(plan);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `avp run`: the start and the end of a system. */
+#include "system/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/util.h"
+#include "system/supervisor_priv.h"
+
+#define MS UINT64_C(1000000)
+
+/* How long devices may take to end after the last guest. */
+#define END_LIMIT (3000 * MS)
+
+void supervisor_say(struct supervisor *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+struct unit *supervisor_find(struct supervisor *s, const char *name)
+{
+	for (unsigned i = 0; i < s->nunits; i++)
+		if (!strcmp(s->units[i].plan->name, name))
+			return &s->units[i];
+	return NULL;
+}
+
+/* True if the VM needs this process to be there first. */
+static bool depends(const struct unit *vm, const struct unit *on)
+{
+	if (on->plan->kind == PLAN_DEVICE)
+		return on->plan->vm == vm->plan->vm;
+	for (unsigned i = 0; on->plan->kind == PLAN_SWITCH && i < vm->plan->vm->ndevices; i++) {
+		const char *plug = vm->plan->vm->devices[i].switch_name;
+
+		if (plug && !strcmp(plug, on->plan->sw->name))
+			return true;
+	}
+	return false;
+}
+
+static bool may_start(const struct unit *vm)
+{
+	const struct supervisor *s = vm->s;
+
+	for (unsigned i = 0; i < s->nunits; i++)
+		if (depends(vm, &s->units[i]) && s->units[i].state != UNIT_RUNNING)
+			return false;
+	return true;
+}
+
+/* All of `u` that is over: every guest, or everything. */
+static bool all_over(const struct supervisor *s, bool guests)
+{
+	for (unsigned i = 0; i < s->nunits; i++)
+		if ((unit_is_vm(&s->units[i]) || !guests) && !unit_over(&s->units[i]))
+			return false;
+	return true;
+}
+
+static void stop_devices(struct supervisor *s, bool force)
+{
+	for (unsigned i = 0; i < s->nunits; i++)
+		if (!unit_is_vm(&s->units[i]))
+			unit_stop(&s->units[i], force);
+}
+
+static void on_end_timer(void *arg)
+{
+	stop_devices(arg, true);
+}
+
+/* Work that a change of state may have made possible; done from the loop, not in the change. */
+static void on_look(void *arg)
+{
+	struct supervisor *s = arg;
+
+	for (unsigned i = 0; i < s->nunits; i++) {
+		struct unit *u = &s->units[i];
+
+		if (u->state == UNIT_IDLE && unit_is_vm(u) && s->phase == PHASE_RUN && may_start(u))
+			unit_start(u);
+	}
+	if (s->phase != PHASE_END && all_over(s, true)) {
+		s->phase = PHASE_END;
+		ev_timer_set(&s->end_timer, END_LIMIT);
+		stop_devices(s, false);
+	}
+	if (s->phase == PHASE_END && all_over(s, false))
+		ev_stop(s->loop);
+}
+
+void supervisor_changed(struct supervisor *s, struct unit *u)
+{
+	control_changed(s->control, u);
+	ev_task_post(&s->look);
+}
+
+void supervisor_stop(struct supervisor *s, bool force)
+{
+	if (s->phase == PHASE_RUN)
+		s->phase = PHASE_STOP;
+	for (unsigned i = 0; i < s->nunits; i++)
+		if (unit_is_vm(&s->units[i]))
+			unit_stop(&s->units[i], force);
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+	struct supervisor *s = arg;
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (s->signals_seen++ == 0) {
+		supervisor_say(s, "%s: stopping all guests (%.1f s of grace; again to force)",
+			s->conf->name, s->conf->grace_ms / 1e3);
+		supervisor_stop(s, false);
+		return;
+	}
+	supervisor_say(s, "%s: stopping by force", s->conf->name);
+	supervisor_stop(s, true);
+}
+
+static int watch_signals(struct supervisor *s, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return err_sys(e, -errno, "cannot watch signals");
+	return ev_fd_add(s->loop, &s->signals, s->signal_fd, EPOLLIN, on_signal, s);
+}
+
+static int make_folders(const struct plan *plan, struct err *e)
+{
+	for (unsigned i = 0; i < plan->nfolders; i++)
+		if (mkdir(plan->folders[i], 0700) && errno != EEXIST)
+			return err_sys(e, -errno, "cannot create %s", plan->folders[i]);
+	return 0;
+}
+
+static int set_up(struct supervisor *s, struct err *e)
+{
+	int r = ev_loop_create(&s->loop);
+
+	if (r)
+		return err_sys(e, r, "cannot create an event loop");
+	ev_timer_init(s->loop, &s->end_timer, on_end_timer, s);
+	ev_task_init(s->loop, &s->look, on_look, s);
+	r = watch_signals(s, e);
+	if (!r)
+		r = plan_make(&s->plan, s->conf, s->run_dir, e);
+	if (!r)
+		r = make_folders(s->plan, e);
+	if (r)
+		return r;
+	s->units = calloc(s->plan->n, sizeof(*s->units));
+	if (!s->units)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < s->plan->n && !r; i++) {
+		r = unit_init(&s->units[i], s, &s->plan->procs[i], e);
+		s->nunits++;
+	}
+	return r ? r : control_open(&s->control, s, e);
+}
+
+static void tear_down(struct supervisor *s)
+{
+	control_close(s->control);
+	for (unsigned i = 0; i < s->nunits; i++)
+		unit_finish(&s->units[i]);
+	free(s->units);
+	plan_free(s->plan);
+	if (s->loop) {
+		ev_timer_stop(&s->end_timer);
+		ev_task_cancel(&s->look);
+		ev_fd_del(&s->signals);
+	}
+	close_fd(&s->signal_fd);
+	ev_loop_destroy(s->loop);
+}
+
+static void say_what(struct supervisor *s)
+{
+	unsigned vms = s->conf->nvms, devices = 0;
+
+	for (unsigned i = 0; i < vms; i++)
+		devices += s->conf->vms[i].ndevices;
+	supervisor_say(s, "%s: starting %u VM%s, %u device%s, %u switch%s; run-time files in %s",
+		s->conf->name, vms, vms == 1 ? "" : "s", devices, devices == 1 ? "" : "s",
+		s->conf->nswitches, s->conf->nswitches == 1 ? "" : "es", s->run_dir);
+}
+
+int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
+{
+	struct supervisor s = { .conf = conf, .run_dir = run_dir, .signal_fd = -1 };
+	int r;
+
+	log_init(&s.log, STDERR_FILENO, conf->name);
+	s.start_ns = ev_now_ns();
+	r = set_up(&s, e);
+	if (!r) {
+		say_what(&s);
+		for (unsigned i = 0; i < s.nunits; i++)
+			if (!unit_is_vm(&s.units[i]) && s.units[i].state == UNIT_IDLE)
+				unit_start(&s.units[i]);
+		ev_task_post(&s.look);
+		r = ev_run(s.loop);
+		if (r)
+			err_sys(e, r, "the event loop failed");
+	}
+	tear_down(&s);
+	return r ? r : s.status;
+}
