@@ -368,18 +368,18 @@ static int open_log(struct board *b)
 	return b->log < 0 ? err_sys(b->e, -errno, "board: cannot create '%s'", path) : 0;
 }
 
-/* QEMU connects to the device's socket, which has to be there before. */
-static int wait_for_vsock(struct board *b)
+/* The socket is there before QEMU looks for it, whenever the device gets to it. */
+static int start_vsock(struct board *b)
 {
 	char path[BOARD_PATH_MAX];
+	autoclose int listener = -1;
 
 	board_path(&b->plan, "vhost", path);
-	for (unsigned i = 0; i < 500 && access(path, F_OK); i++) {
-		if (waitpid(b->vsock, NULL, WNOHANG) == b->vsock)
-			return err_set(b->e, -EIO, "board: its vsock device has stopped");
-		usleep(10000);
-	}
-	return 0;
+	listener = fd_unix_listen(path, SOCK_STREAM, b->e);
+	if (listener < 0)
+		return listener;
+	b->vsock = board_start_vsock(&b->plan, listener, b->log, b->e);
+	return b->vsock < 0 ? b->vsock : 0;
 }
 
 static int start(struct board *b)
@@ -387,10 +387,7 @@ static int start(struct board *b)
 	int ret;
 
 	b->started_ns = ev_now_ns();
-	b->vsock = board_start_vsock(&b->plan, b->log, b->e);
-	if (b->vsock < 0)
-		return b->vsock;
-	ret = wait_for_vsock(b);
+	ret = start_vsock(b);
 	if (ret)
 		return ret;
 	b->qemu = board_start_qemu(&b->plan, b->job, b->log, b->e);

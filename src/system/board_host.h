@@ -28,9 +28,10 @@ int board_plan_make(struct board_plan *plan, const struct board_job *job, struct
 void board_path(const struct board_plan *plan, const char *name, char *out);
 
 /*
- * Start the vsock device and the emulated computer, with `log_fd` as their output. They do not get
- * the terminal's signals and die with this process. Return the process id or -errno.
+ * Start the vsock device, which serves the socket `listener` at "vhost", and the emulated computer,
+ * both with `log_fd` as their output. They do not get the terminal's signals and die with this
+ * process. Return the process id or -errno.
  */
-pid_t board_start_vsock(const struct board_plan *plan, int log_fd, struct err *e);
+pid_t board_start_vsock(const struct board_plan *plan, int listener, int log_fd, struct err *e);
 pid_t board_start_qemu(
 	const struct board_plan *plan, const struct board_job *job, int log_fd, struct err *e);

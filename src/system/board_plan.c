@@ -49,8 +49,15 @@ static void command_free(struct command *c)
 		free(c->v[i]);
 }
 
+/* What a child gets: output streams, and one more descriptor as its number 3, or -1. */
+struct child_fds {
+	int out, err, extra;
+};
+
+#define CHILD_EXTRA 3
+
 /* In the child: streams, signals, and an end together with the parent. */
-static void become(const struct command *c, int out, int err)
+static void become(const struct command *c, const struct child_fds *fds)
 {
 	sigset_t none;
 
@@ -59,20 +66,24 @@ static void become(const struct command *c, int out, int err)
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	if (dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0)
+	if (dup2(fds->out, STDOUT_FILENO) >= 0 && dup2(fds->err, STDERR_FILENO) >= 0 &&
+		(fds->extra < 0 || dup2(fds->extra, CHILD_EXTRA) >= 0)) {
+		if (fds->extra >= 0)
+			fd_cloexec(CHILD_EXTRA, 0);
 		execvp(c->v[0], c->v);
-	dprintf(err, "cannot start %s: %s\n", c->v[0], strerror(errno));
+	}
+	dprintf(fds->err, "cannot start %s: %s\n", c->v[0], strerror(errno));
 	_exit(127);
 }
 
 /* Takes the command's strings. */
-static pid_t start(struct command *c, int out, int err, struct err *e)
+static pid_t start(struct command *c, const struct child_fds *fds, struct err *e)
 {
 	pid_t pid = c->full ? -1 : fork();
 	int code = c->full ? -E2BIG : -errno;
 
 	if (!pid)
-		become(c, out, err);
+		become(c, fds);
 	if (pid < 0)
 		err_sys(e, code, "board: cannot start %s", c->v[0]);
 	command_free(c);
@@ -82,13 +93,15 @@ static pid_t start(struct command *c, int out, int err, struct err *e)
 /* Folder and name of this program. */
 static int find_self(struct board_plan *plan, struct err *e)
 {
-	ssize_t n = readlink("/proc/self/exe", plan->exe_dir, sizeof(plan->exe_dir) - 1);
-	char *slash = n > 0 ? strrchr(plan->exe_dir, '/') : NULL;
+	char exe[BOARD_PATH_MAX] = "";
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash = n > 0 ? strrchr(exe, '/') : NULL;
 
 	if (!slash || strlen(slash + 1) >= sizeof(plan->exe_name))
 		return err_set(e, -ENOENT, "board: cannot find this program's own file");
-	snprintf(plan->exe_name, sizeof(plan->exe_name), "%s", slash + 1);
 	*slash = '\0';
+	snprintf(plan->exe_name, sizeof(plan->exe_name), "%s", slash + 1);
+	snprintf(plan->exe_dir, sizeof(plan->exe_dir), "%s", exe);
 	if (strpbrk(plan->exe_name, " \t\"") || strchr(plan->exe_dir, ','))
 		return err_set(e, -EINVAL,
 			"board: cannot share the folder of '%s/%s': no commas or blanks",
@@ -150,7 +163,7 @@ static int find_image(struct board_plan *plan, struct err *e)
 	if (pipe2(pipefd, O_CLOEXEC))
 		return err_sys(e, -errno, "board: pipe");
 	add(&c, "%s", recipe);
-	pid = start(&c, pipefd[1], STDERR_FILENO, e);
+	pid = start(&c, &(struct child_fds){ pipefd[1], STDERR_FILENO, -1 }, e);
 	close(pipefd[1]);
 	if (pid > 0) {
 		read_line(pipefd[0], plan->image, sizeof(plan->image));
@@ -248,7 +261,7 @@ void board_path(const struct board_plan *plan, const char *name, char *out)
 	snprintf(out, BOARD_PATH_MAX, "%.*s/%s", (int)BOARD_PATH_MAX - 64, plan->dir, name);
 }
 
-pid_t board_start_vsock(const struct board_plan *plan, int log_fd, struct err *e)
+pid_t board_start_vsock(const struct board_plan *plan, int listener, int log_fd, struct err *e)
 {
 	char path[BOARD_PATH_MAX];
 	struct command c = { 0 };
@@ -256,15 +269,14 @@ pid_t board_start_vsock(const struct board_plan *plan, int log_fd, struct err *e
 	add(&c, "/proc/self/exe");
 	add(&c, "device");
 	add(&c, "vsock");
-	add(&c, "--socket");
-	board_path(plan, "vhost", path);
-	add(&c, "%s", path);
+	add(&c, "--fd");
+	add(&c, "%u", CHILD_EXTRA);
 	add(&c, "--uds");
 	board_path(plan, "vsock", path);
 	add(&c, "%s", path);
 	add(&c, "--cid");
 	add(&c, "%u", BOARD_CID);
-	return start(&c, log_fd, log_fd, e);
+	return start(&c, &(struct child_fds){ log_fd, log_fd, listener }, e);
 }
 
 static void add_virtfs(struct command *c, const char *path, const char *tag, bool readonly)
@@ -336,5 +348,5 @@ pid_t board_start_qemu(
 		snprintf(tag, sizeof(tag), "s%u", i);
 		add_virtfs(&c, plan->share[i], tag, false);
 	}
-	return start(&c, log_fd, log_fd, e);
+	return start(&c, &(struct child_fds){ log_fd, log_fd, -1 }, e);
 }
