@@ -80,7 +80,7 @@ static const struct vdev_metric blk_metrics[] = {
 	METRIC(written_bytes, "bytes written by the guest"),
 	METRIC(errors, "requests answered with IOERR"),
 	METRIC(unsupported, "requests answered with UNSUPP"),
-	{ "storage_direct", offsetof(struct blk, stats.direct),
+	{ "storage_immediate", offsetof(struct blk, stats.immediate),
 		"reads and writes served without waiting" },
 	{ "storage_queued", offsetof(struct blk, stats.queued),
 		"operations that waited for storage" },

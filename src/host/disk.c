@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -208,6 +209,18 @@ static int open_lifetime(struct disk *d, const struct disk_options *o, struct er
 	return 0;
 }
 
+/* Zeroes to write: pages that are never written cost no memory. */
+static int map_zeros(struct disk *d, struct err *e)
+{
+	void *p = mmap(NULL, DISK_ZERO_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return err_sys(e, -errno, "cannot map %u bytes", DISK_ZERO_LEN);
+	for (unsigned i = 0; i < DISK_ZERO_IOVS; i++)
+		d->zeros[i] = (struct iovec){ p, DISK_ZERO_LEN };
+	return 0;
+}
+
 static int set_up(struct disk *d, const struct disk_options *o, struct err *e)
 {
 	struct stat st;
@@ -225,6 +238,8 @@ static int set_up(struct disk *d, const struct disk_options *o, struct err *e)
 		rc = open_direct(d, o, e);
 	if (!rc)
 		rc = open_lifetime(d, o, e);
+	if (!rc)
+		rc = map_zeros(d, e);
 	if (!rc)
 		rc = disk_ring_init(d, o->depth, e);
 	if (!rc && d->blockdev && (d->info.discard || o->erase == DISK_ERASE_DEVICE))
@@ -256,13 +271,21 @@ int disk_open(
 
 void disk_close(struct disk *d)
 {
+	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
 	if (!d)
 		return;
 	ev_fd_del(&d->ring_watch);
 	ev_fd_del(&d->helper_watch);
+	ev_timer_stop(&d->retry);
 	disk_helper_finish(&d->helper);
+	/* The kernel takes a ring apart later, and the ring holds the file and with it the lock. */
+	if (d->fd >= 0 && !d->in_flight)
+		fcntl(d->fd, F_OFD_SETLK, &unlock);
 	if (d->has_ring)
 		io_uring_queue_exit(&d->ring);
+	if (d->zeros[0].iov_base)
+		munmap(d->zeros[0].iov_base, DISK_ZERO_LEN);
 	close_fd(&d->lifetime_fd[0]);
 	close_fd(&d->lifetime_fd[1]);
 	close_fd(&d->direct_fd);

@@ -27,9 +27,9 @@ enum disk_erase {
 
 /* Counters, owned by the user of the disk. */
 struct disk_stats {
-	uint64_t direct; /* reads and writes done at once by the calling thread */
-	uint64_t queued; /* operations that had to wait */
-	uint64_t syncs;	 /* fdatasync() calls and synchronous writes */
+	uint64_t immediate; /* reads and writes done at once by the calling thread */
+	uint64_t queued;    /* operations that had to wait */
+	uint64_t syncs;	    /* fdatasync() calls and synchronous writes */
 };
 
 struct disk_options {

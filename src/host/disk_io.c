@@ -16,11 +16,7 @@
 
 #define IOV_MAX_KERNEL 1024u
 #define CQE_BATCH      64u
-#define ZERO_LEN       (64u << 10)
-#define ZERO_IOVS      16u
-
-/* Never written, so it costs no memory: all its pages are the kernel's zero page. */
-static const uint8_t zeros[ZERO_LEN];
+#define RETRY_NS       1000000u
 
 static enum disk_step zero_step(const struct disk *d)
 {
@@ -196,7 +192,7 @@ static bool move_now(struct disk *d, struct disk_io *io)
 			return false;
 		}
 	} while (!advance(d, io, rc));
-	d->stats->direct++;
+	d->stats->immediate++;
 	return true;
 }
 
@@ -211,19 +207,17 @@ static struct io_uring_sqe *get_sqe(struct disk *d)
 	return sqe;
 }
 
-static void prep_zeros(struct io_uring_sqe *sqe, int file, const struct disk_io *io)
+static void prep_zeros(const struct disk *d, struct io_uring_sqe *sqe, const struct disk_io *io)
 {
-	static const struct iovec iov[ZERO_IOVS] = {
-		[0 ... ZERO_IOVS - 1] = { (void *)(uintptr_t)zeros, ZERO_LEN },
-	};
 	uint64_t left = io->len - io->moved;
 	uint64_t offset = io->offset + io->moved;
+	unsigned n = (unsigned)min_u64(left / DISK_ZERO_LEN, DISK_ZERO_IOVS);
 
-	if (left < ZERO_LEN)
-		io_uring_prep_write(sqe, file, zeros, (unsigned)left, offset);
+	if (n)
+		io_uring_prep_writev(sqe, DISK_FILE_CACHED, d->zeros, n, offset);
 	else
-		io_uring_prep_writev(
-			sqe, file, iov, (unsigned)min_u64(left / ZERO_LEN, ZERO_IOVS), offset);
+		io_uring_prep_write(
+			sqe, DISK_FILE_CACHED, d->zeros[0].iov_base, (unsigned)left, offset);
 }
 
 static void prep(struct disk *d, struct io_uring_sqe *sqe, const struct disk_io *io)
@@ -240,7 +234,7 @@ static void prep(struct disk *d, struct io_uring_sqe *sqe, const struct disk_io 
 		io_uring_prep_writev2(sqe, file, io->iov, n, offset, io->stable ? RWF_DSYNC : 0);
 		break;
 	case STEP_WRITE_ZEROS:
-		prep_zeros(sqe, DISK_FILE_CACHED, io);
+		prep_zeros(d, sqe, io);
 		break;
 	case STEP_PUNCH:
 		io_uring_prep_fallocate(sqe, DISK_FILE_CACHED,
@@ -307,15 +301,26 @@ bool disk_submit(struct disk *d, struct disk_io *io)
 
 void disk_commit(struct disk *d)
 {
-	/* A failure leaves the entries queued for the next call; -EBUSY and -EAGAIN pass. */
-	if (io_uring_sq_ready(&d->ring))
-		io_uring_submit(&d->ring);
+	if (!io_uring_sq_ready(&d->ring))
+		return;
+	/* A kernel short of memory takes fewer entries or none. */
+	if (io_uring_submit(&d->ring) < 0 || io_uring_sq_ready(&d->ring))
+		ev_timer_set(&d->retry, RETRY_NS);
+}
+
+static void on_retry(void *arg)
+{
+	disk_commit(arg);
 }
 
 static void step_ended(struct disk *d, struct disk_io *io, int result)
 {
+	bool ended = advance(d, io, result);
+
 	d->in_flight--;
-	if (advance(d, io, result) || start_step(d, io))
+	if (!ended && d->stuck) /* given up: its buffers may be gone */
+		ended = finish(io, -EIO);
+	if (ended || start_step(d, io))
 		d->events.done(d->events.arg, io);
 }
 
@@ -443,6 +448,7 @@ int disk_start(
 
 	d->loop = loop;
 	d->events = *events;
+	ev_timer_init(loop, &d->retry, on_retry, d);
 	rc = ev_fd_add(loop, &d->ring_watch, d->ring.ring_fd, EPOLLIN, on_ring, d);
 	if (!rc && d->helper.ready)
 		rc = ev_fd_add(loop, &d->helper_watch, d->helper.event_fd, EPOLLIN, on_helper, d);

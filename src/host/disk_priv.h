@@ -7,6 +7,9 @@
 
 #include "host/disk.h"
 
+#define DISK_ZERO_LEN  (64u << 10)
+#define DISK_ZERO_IOVS 16u
+
 /* A thread for operations that exist only as ioctls (disk_ioctl.c). */
 struct disk_helper {
 	pthread_t thread;
@@ -37,11 +40,13 @@ struct disk {
 	bool stuck;			/* operations were given up on */
 	bool lost_write;    /* a sync failed: data in the page cache is not what is on storage */
 	int lifetime_fd[2]; /* life_time, pre_eol_info */
+	struct iovec zeros[DISK_ZERO_IOVS]; /* all the same DISK_ZERO_LEN bytes, read-only */
 
 	struct ev_loop *loop;
 	struct io_uring ring;
 	bool has_ring;
 	struct ev_fd ring_watch, helper_watch;
+	struct ev_timer retry;
 	unsigned in_flight;
 	struct disk_helper helper;
 };

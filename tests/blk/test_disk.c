@@ -2,8 +2,11 @@
 /* host/disk: every operation on files in memory, files on storage and block devices. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/util.h"
@@ -476,6 +479,64 @@ static void block_device(struct tap *t)
 	unlink(backing);
 }
 
+/* A file system of its own, in a mount namespace that ends with this program. */
+static bool mount_ext4(char *folder, const char *image)
+{
+	char command[160], dev[32];
+	int loop_fd = -1, n;
+
+	snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 %s 32M",
+		image);
+	if (!mkdtemp(folder) || system(command) || unshare(CLONE_NEWNS) ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return false;
+	n = loop_attach(image, &loop_fd);
+	snprintf(dev, sizeof(dev), "/dev/loop%d", n);
+	n = n < 0 ? -1 : mount(dev, folder, "ext4", 0, NULL);
+	close_fd(&loop_fd);
+	return !n;
+}
+
+/* Storage that does not answer (a frozen file system) stops neither a drain nor, when it is back,
+ * the disk. */
+static void storage_that_hangs(struct tap *t)
+{
+	char image[] = "/dev/shm/avp-disk-XXXXXX", folder[] = "/var/tmp/avp-mount-XXXXXX";
+	uint8_t a[4096] = { 1 };
+	struct iovec iov = { a, sizeof(a) };
+	struct disk_io io = {
+		.op = DISK_WRITE, .len = sizeof(a), .iov = &iov, .niov = 1, .stable = true
+	};
+	struct fixture f;
+	int dir;
+
+	close(mkstemp(image));
+	if (!mount_ext4(folder, image)) {
+		tap_skip(t, "no file system can be mounted here (needs root, the loop module and "
+			    "mke2fs)");
+		unlink(image);
+		rmdir(folder);
+		return;
+	}
+	dir = open(folder, O_RDONLY | O_CLOEXEC);
+	if (!set_up(t, &f, folder, (struct disk_options){ .discard = true }))
+		return;
+	CHECK_EQ(t, ioctl(dir, FIFREEZE, 0), 0);
+	CHECK(t, !disk_submit(f.disk, &io));
+	CHECK_EQ(t, disk_drain(f.disk, 50), -ETIMEDOUT);
+	CHECK_EQ(t, f.done, 0);
+	CHECK_EQ(t, move(&f, DISK_READ, 0, a, sizeof(a), false), -EIO);
+	CHECK_EQ(t, ioctl(dir, FITHAW, 0), 0);
+	CHECK_EQ(t, disk_drain(f.disk, 20000), 0);
+	CHECK_EQ(t, f.done, 1);
+	CHECK_EQ(t, move(&f, DISK_READ, 0, a, sizeof(a), false), 0);
+	tear_down(&f);
+	close(dir);
+	umount(folder);
+	rmdir(folder);
+	unlink(image);
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
@@ -493,5 +554,6 @@ int main(void)
 	TAP_RUN(&t, drain_finishes);
 	TAP_RUN(&t, lifetime);
 	TAP_RUN(&t, block_device);
+	TAP_RUN(&t, storage_that_hangs);
 	return tap_done(&t);
 }
