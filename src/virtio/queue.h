@@ -46,7 +46,7 @@ struct vq_setup {
 /*
  * One request: first n_out buffers the device reads, then n_in buffers it writes, all inside guest
  * memory. Valid from vq_pop() until vq_push(), vq_rewind() or vq_stop(). Devices read the first
- * group, may keep `user`, and leave the rest alone.
+ * group and may use up the list in place, may keep `user`, and leave the rest alone.
  */
 struct vq_chain {
 	struct iovec *iov;
