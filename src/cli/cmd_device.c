@@ -53,7 +53,7 @@ static void type_help(const struct vdev_class *cls)
 	       "  --name NAME                name in log messages (default: %s)\n"
 	       "  --control-fd N             SOCK_SEQPACKET: \"stats\" in, events out\n"
 	       "  --jail MODE                best-effort, required or off (default: best-effort)\n"
-	       "  --no-jail          --jail off\n",
+	       "  --no-jail                  --jail off\n",
 		cls->name, cls->summary, cls->id, cls->name);
 	if (!cls->opts)
 		return;

@@ -88,15 +88,16 @@ static int receive(struct vhu_backend *b)
 	if (!ret)
 		return 0;
 	if (ret == -EPIPE || ret == -ECONNRESET) {
-		log_info(b->log, "the front-end closed the connection");
+		log_debug(b->log, "the front-end closed the connection");
 		return -1;
 	}
-	if (ret < 0) {
-		log_warn(b->log, "disconnecting the front-end: %s", receive_error(ret));
-		return -1;
-	}
-	if (vhu_request(b, &e)) {
-		log_warn(b->log, "disconnecting the front-end: %s", e.msg);
+	if (ret < 0)
+		ret = err_set(&e, ret, "%s", receive_error(ret));
+	else
+		ret = vhu_request(b, &e);
+	if (ret) {
+		if (log_allowed(&b->complaints, VHU_COMPLAINTS_BURST))
+			log_warn(b->log, "disconnecting the front-end: %s", e.msg);
 		return -1;
 	}
 	vhu_rx_reset(&b->rx);
@@ -123,7 +124,7 @@ static int connection_begin(struct vhu_backend *b, int sock)
 	if (ret)
 		return ret;
 	b->sock = sock;
-	log_info(b->log, "a front-end connected");
+	log_debug(b->log, "a front-end connected");
 	if (b->opts.connected)
 		b->opts.connected(b->opts.arg);
 	return 0;

@@ -2,7 +2,8 @@
 /*
  * The back-end side of vhost-user: serves one device to one front-end at a time. Any number of
  * back-ends may live on one loop. Nothing that a peer sends blocks the loop: messages are received
- * piece by piece, and a peer that breaks the protocol is disconnected with a logged reason.
+ * piece by piece, and a peer that breaks the protocol is disconnected with a logged reason. The
+ * process has to ignore SIGPIPE, since a peer may pass the end of a pipe to be signalled.
  */
 #pragma once
 

@@ -51,7 +51,11 @@ struct vhu_backend {
 	uint16_t inflight_queues;
 	struct vhu_ring rings[VDEV_QUEUES_MAX];
 	struct ev_timer poll; /* rings without a kick descriptor */
+	struct log_limit complaints;
 };
+
+/* Messages a second that a peer can cause. */
+#define VHU_COMPLAINTS_BURST 20u
 
 /* A request being handled. */
 struct vhu_call {

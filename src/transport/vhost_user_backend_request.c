@@ -445,7 +445,7 @@ static int handle(struct vhu_backend *b, const struct request *r, struct vhu_cal
 /* REPLY_ACK: a failure is told to who asked; nobody else could know, so the connection ends. */
 static int acknowledge(struct vhu_backend *b, struct vhu_call *c, int result, struct err *e)
 {
-	if (result)
+	if (result && log_allowed(&b->complaints, VHU_COMPLAINTS_BURST))
 		log_warn(b->log, "refused: %s", e->msg);
 	return reply_u64(b, c, (uint64_t)-result, e);
 }

@@ -146,18 +146,26 @@ static int make_memory(struct vhud *d)
 }
 
 /* Two adjacent regions, so that buffers cross from one to the other. */
-int vhud_share_memory(struct vhud *d)
+void vhud_region(const struct vhud *d, unsigned i, struct vhost_user_region *r)
 {
 	uint64_t half = d->mem_size / 2 & ~UINT64_C(4095);
-	struct vhost_user_mem_table t = {
-		.nregions = 2,
-		.regions = {
-			{ VHUD_GPA, half, (uintptr_t)d->mem, 0 },
-			{ VHUD_GPA + half, d->mem_size - half, (uintptr_t)d->mem + half, half },
-		},
+	uint64_t at = i ? half : 0;
+
+	*r = (struct vhost_user_region){
+		.gpa = VHUD_GPA + at,
+		.size = i ? d->mem_size - half : half,
+		.uva = (uintptr_t)d->mem + at,
+		.mmap_offset = at,
 	};
+}
+
+int vhud_share_memory(struct vhud *d)
+{
+	struct vhost_user_mem_table t = { .nregions = 2 };
 	const int fds[2] = { d->memfd, d->memfd };
 
+	vhud_region(d, 0, &t.regions[0]);
+	vhud_region(d, 1, &t.regions[1]);
 	return vhud_set(d, VHOST_USER_SET_MEM_TABLE, &t, 8 + 2 * sizeof(t.regions[0]), fds, 2);
 }
 

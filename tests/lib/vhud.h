@@ -64,6 +64,8 @@ int vhud_queue_resume(struct vhud *d, unsigned q, uint32_t base);
 int vhud_queue_enable(struct vhud *d, unsigned q, bool enable);
 /* SET_MEM_TABLE again, with the same memory. */
 int vhud_share_memory(struct vhud *d);
+/* Region i (0 or 1) of the two in the memory table. The rings are in the first. */
+void vhud_region(const struct vhud *d, unsigned i, struct vhost_user_region *r);
 /* Full device reset (RESET_DEVICE, and status 0); then vhud_start() again. */
 int vhud_reset(struct vhud *d);
 /* Connects again after the backend died and goes on with what was in flight: same memory, same

@@ -81,6 +81,7 @@ int vhud_serve(struct vhud_server *s, const struct vdev_class *cls, ...)
 	va_list ap;
 	int ret;
 
+	signal(SIGPIPE, SIG_IGN);
 	memset(s, 0, sizeof(*s));
 	s->thread = calloc(1, sizeof(*s->thread));
 	if (!s->thread)
