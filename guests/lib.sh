@@ -35,20 +35,20 @@ fetch_deb()
 # unpack_kernel DEB DIR: the kernel and its modules, decompressed, only of the folders that guests use.
 unpack_kernel()
 {
-	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards './boot/vmlinuz-*' \
-		'./lib/modules/*/modules.*' './lib/modules/*/kernel/arch' './lib/modules/*/kernel/crypto' \
-		'./lib/modules/*/kernel/drivers/acpi' './lib/modules/*/kernel/drivers/block' \
-		'./lib/modules/*/kernel/drivers/char' './lib/modules/*/kernel/drivers/crypto/ccp' \
-		'./lib/modules/*/kernel/drivers/input' \
-		'./lib/modules/*/kernel/drivers/virtio' './lib/modules/*/kernel/drivers/net/*.ko*' \
-		'./lib/modules/*/kernel/fs/9p' './lib/modules/*/kernel/fs/ext4' \
-		'./lib/modules/*/kernel/fs/fscache' './lib/modules/*/kernel/fs/fuse' \
-		'./lib/modules/*/kernel/fs/jbd2' './lib/modules/*/kernel/fs/netfs' \
-		'./lib/modules/*/kernel/lib' './lib/modules/*/kernel/net/9p' \
-		'./lib/modules/*/kernel/net/core' './lib/modules/*/kernel/net/vmw_vsock' \
-		'./lib/modules/*/kernel/virt' 2>/dev/null || :
-	[ -d "$2/lib/modules" ] || die "$1 holds no modules"
-	find "$2/lib/modules" -name '*.ko.xz' -print0 | xargs -0 -r -n 64 -P 2 xz -d
+	set -- "$1" "$2" './boot/vmlinuz-*' '*/lib/modules/*/modules.*'
+	for folder in arch crypto drivers/acpi drivers/block drivers/char drivers/crypto/ccp drivers/input \
+		drivers/virtio 'drivers/net/*.ko*' fs/9p fs/ext4 fs/fscache fs/fuse fs/jbd2 fs/netfs lib net/9p \
+		net/core net/vmw_vsock virt; do
+		set -- "$@" "*/lib/modules/*/kernel/$folder"
+	done
+	package=$1 into=$2
+	shift 2
+	# Not every kernel has all of these folders.
+	dpkg-deb --fsys-tarfile "$package" | tar -x -C "$into" --wildcards "$@" 2>/dev/null || :
+	# Debian 13 has them below /usr.
+	[ ! -d "$into/usr/lib/modules" ] || mv "$into/usr/lib" "$into/lib"
+	[ -d "$into/lib/modules" ] || die "$package holds no modules"
+	find "$into/lib/modules" -name '*.ko.xz' -print0 | xargs -0 -r -n 64 -P 2 xz -d
 }
 
 # copy_modules FROM TO NAME...: the modules (_ also stands for -), what they depend on, and the list for modprobe.
