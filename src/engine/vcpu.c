@@ -178,7 +178,8 @@ static void note_first_run(struct vm *vm)
 {
 	uint64_t zero = 0;
 
-	if (atomic_compare_exchange_strong(&vm->first_run_ns, &zero, ev_now_ns()))
+	if (!atomic_load(&vm->first_run_ns) &&
+		atomic_compare_exchange_strong(&vm->first_run_ns, &zero, ev_now_ns()))
 		fd_event_signal(vm->wake_fd);
 }
 
@@ -187,10 +188,10 @@ static void *run_thread(void *arg)
 	struct vcpu *vcpu = arg;
 	struct vm *vm = vcpu->vm;
 
-	note_first_run(vm);
 	while (may_run(vcpu)) {
 		int rc;
 
+		note_first_run(vm);
 		do {
 			rc = ioctl(vcpu->fd, KVM_RUN, 0);
 			if (!rc)
@@ -202,6 +203,8 @@ static void *run_thread(void *arg)
 				"KVM_RUN of CPU %u at 0x%" PRIx64 " failed: %s", vcpu->id,
 				arch_pc(vcpu), strerror(errno));
 	}
+	atomic_fetch_sub(&vm->nrunning, 1);
+	fd_event_signal(vm->wake_fd);
 	return NULL;
 }
 
@@ -215,7 +218,10 @@ int vcpu_start(struct vcpu *vcpu, struct err *e)
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	rc = pin(vcpu, &attr, e);
 	if (!rc) {
+		atomic_fetch_add(&vcpu->vm->nrunning, 1);
 		rc = -pthread_create(&vcpu->thread, &attr, run_thread, vcpu);
+		if (rc)
+			atomic_fetch_sub(&vcpu->vm->nrunning, 1);
 		if (rc)
 			err_sys(e, rc, "cannot start the thread of virtual CPU %u%s", vcpu->id,
 				vcpu->vm->conf->cpu_host.n ? " on the host CPU of cpu-host" : "");

@@ -89,6 +89,10 @@ static void on_wake(void *arg, uint32_t events)
 	}
 	if (!atomic_load(&vm->ending) || vm->told_ended)
 		return;
+	kick_all(vm);
+	/* One may be in ev_call() and need this loop before it can leave: no waiting here. */
+	if (atomic_load(&vm->nrunning))
+		return;
 	vm->told_ended = true;
 	stop_vcpus(vm);
 	vm->events->ended(vm->events->arg, vm->end, vm->end_text);
@@ -149,6 +153,7 @@ int vm_create(struct vm **out, const struct vm_conf *conf, struct ev_loop *loop,
 	vm->log = log;
 	vm->events = events;
 	vm->ram_fd = vm->wake_fd = -1;
+	vm->want = VCPU_PAUSE;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
 	rc = kvm_init(&vm->kvm, loop, log, e);
@@ -169,6 +174,8 @@ void vm_destroy(struct vm *vm)
 	if (vm->vcpus)
 		vm_end_with(vm, VM_END_FORCED, "stopped by force");
 	stop_vcpus(vm);
+	if (vm->go.fn)
+		ev_task_cancel(&vm->go);
 	board_finish(&vm->board);
 	ev_fd_del(&vm->wake);
 	close_fd(&vm->wake_fd);
@@ -217,10 +224,18 @@ int vm_load(struct vm *vm, struct err *e)
 	return rc ? rc : create_vcpus(vm, e);
 }
 
+/* The loop runs, so that processors may call it. */
+static void go(void *arg)
+{
+	vm_resume(arg);
+}
+
 int vm_start(struct vm *vm, struct err *e)
 {
 	int rc = board_describe(&vm->board, vm->conf->cpus, e);
 
+	ev_task_init(vm->kvm.vmm.loop, &vm->go, go, vm);
+	ev_task_post(&vm->go);
 	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)
 		rc = vcpu_start(&vm->vcpus[i], e);
 	return rc;
@@ -262,4 +277,11 @@ const char *vm_state(const struct vm *vm)
 		return "ended";
 	/* Only this thread pauses and resumes. */
 	return vm->want == VCPU_PAUSE ? "paused" : "running";
+}
+
+int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e)
+{
+	if (dev->transport == VM_TRANSPORT_MMIO)
+		return board_add_mmio(&vm->board, dev->be, dev->name, e);
+	return board_add_pci(&vm->board, dev->be, dev->name, dev->pci_class, e);
 }

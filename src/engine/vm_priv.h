@@ -31,7 +31,8 @@ struct vm {
 
 	struct vcpu *vcpus; /* conf->cpus of them */
 	_Atomic uint64_t first_run_ns;
-	_Atomic bool ending; /* no processor enters the guest again */
+	_Atomic unsigned nrunning; /* threads */
+	_Atomic bool ending;	   /* no processor enters the guest again */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
@@ -42,6 +43,7 @@ struct vm {
 
 	int wake_fd; /* vCPU threads tell the loop that something happened */
 	struct ev_fd wake;
+	struct ev_task go;
 	bool told_running, told_ended; /* the loop's thread only */
 };
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* virtio-mmio, version 2 (VIRTIO 1.4, 4.2): one device in a page of registers. */
+#pragma once
+
+#include "transport/vio.h"
+
+#define VIRTIO_MMIO_LEN 0x1000u
+
+/* Private fields. */
+struct virtio_mmio {
+	struct vio vio;
+	struct bus_range range;
+	uint64_t base;
+	unsigned ndoorbells;
+};
+
+/* Puts the device at `base`, interrupting by the line `gsi`. Takes over `be` on success. On the
+ * loop's thread, before the guest runs. */
+int virtio_mmio_init(struct virtio_mmio *m, struct vmm *vmm, struct vbackend *be, const char *name,
+	uint64_t base, uint32_t gsi, struct err *e);
+/* After the guest has ended. */
+void virtio_mmio_finish(struct virtio_mmio *m);
