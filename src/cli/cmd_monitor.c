@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -148,29 +149,39 @@ static int watch_control(struct monitor *m, struct err *e)
 	return rc ? err_sys(e, rc, "--control-fd %d", m->args.control_fd) : 0;
 }
 
-static int set_up(struct monitor *m, struct err *e)
+/* Everything that needs files and privileges. */
+static int open_all(struct monitor *m, struct err *e)
 {
-	static const struct vm_events events = { .running = on_running, .ended = on_ended };
-	int rc = ev_loop_create(&m->loop);
+	int rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
 
-	if (rc)
-		return err_sys(e, rc, "cannot create an event loop");
-	m->events = events;
-	m->events.arg = m;
-	rc = watch_signals(m, e);
-	if (!rc)
-		rc = watch_control(m, e);
-	if (!rc)
-		rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
 	if (!rc)
 		rc = monitor_serial_open(&m->serial, m->args.conf.serial, &m->log, e);
 	if (!rc && m->args.conf.serial)
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
 	if (!rc)
 		rc = vm_load(m->vm, e);
-	if (!rc)
-		rc = vm_start(m->vm, e);
+	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
+		rc = monitor_device_open(&m->devices[i], &m->log, e);
 	return rc;
+}
+
+static int set_up(struct monitor *m, struct err *e)
+{
+	int rc = ev_loop_create(&m->loop);
+
+	if (rc)
+		return err_sys(e, rc, "cannot create an event loop");
+	m->events = (struct vm_events){ .running = on_running, .ended = on_ended, .arg = m };
+	rc = watch_signals(m, e);
+	if (!rc)
+		rc = watch_control(m, e);
+	if (!rc)
+		rc = open_all(m, e);
+	if (!rc)
+		rc = monitor_jail(m, e);
+	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
+		rc = monitor_device_attach(&m->devices[i], m->vm, e);
+	return rc ? rc : vm_start(m->vm, e);
 }
 
 static void tear_down(struct monitor *m)
@@ -183,31 +194,51 @@ static void tear_down(struct monitor *m)
 	ev_loop_destroy(m->loop);
 }
 
+static int parse(struct monitor *m, int argc, char **argv, struct err *e)
+{
+	int rc = monitor_parse(&m->args, argc, argv, e);
+
+	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
+		rc = monitor_device_parse(&m->devices[i], m->args.devices[i], &m->args.conf, e);
+	return rc;
+}
+
+static void run(struct monitor *m)
+{
+	struct err e = { 0 };
+	int rc = set_up(m, &e);
+
+	if (!rc)
+		rc = ev_run(m->loop);
+	if (rc) {
+		log_error(&m->log, "%s", e.code ? e.msg : strerror(-rc));
+		tell(m, "{\"event\":\"exit\",\"reason\":\"fault\"}");
+		m->status = EXIT_FAULT;
+	}
+	tear_down(m);
+}
+
 int cmd_monitor(int argc, char **argv)
 {
-	struct monitor m = {
-		.start_ns = process_start_ns(), .signal_fd = -1, .serial = { -1, -1, -1, false }
-	};
+	autofree struct monitor *m = calloc(1, sizeof(*m));
 	struct err e = { 0 };
-	int rc = monitor_parse(&m.args, argc, argv, &e);
+	int rc;
 
-	if (rc) {
-		if (rc < 0)
-			fprintf(stderr, "avp monitor: %s\n", e.msg);
-		monitor_args_free(&m.args);
-		return rc < 0 ? EXIT_USAGE : EXIT_OK;
+	if (!m)
+		return EXIT_FAULT;
+	m->start_ns = process_start_ns();
+	m->signal_fd = -1;
+	m->serial = (struct monitor_serial){ .in_fd = -1, .out_fd = -1, .other_fd = -1 };
+	rc = parse(m, argc, argv, &e);
+	if (!rc) {
+		log_init(&m->log, STDERR_FILENO, m->args.name);
+		run(m);
+	} else if (rc < 0) {
+		fprintf(stderr, "avp monitor: %s\n", e.msg);
+		m->status = EXIT_USAGE;
 	}
-	log_init(&m.log, STDERR_FILENO, m.args.name);
-	rc = set_up(&m, &e);
-	if (!rc)
-		rc = ev_run(m.loop);
-	if (rc) {
-		log_error(&m.log, "%s", e.code ? e.msg : strerror(-rc));
-		tell(&m, "{\"event\":\"exit\",\"reason\":\"fault\"}");
-		m.status =
-			rc == -EINVAL || rc == -ENOENT || rc == -ENOSPC ? EXIT_USAGE : EXIT_FAULT;
-	}
-	tear_down(&m);
-	monitor_args_free(&m.args);
-	return m.status;
+	for (unsigned i = 0; i < m->args.ndevices; i++)
+		monitor_device_free(&m->devices[i]);
+	monitor_args_free(&m->args);
+	return m->status;
 }

@@ -7,13 +7,29 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "engine/vm.h"
+#include "system/jail.h"
 
 #define MONITOR_DEVICES_MAX 32
+
+/* One --device. Zero-initialise. */
+struct monitor_device {
+	/* Keys. */
+	char *type, *name, *socket;
+	bool isolate;
+	int transport; /* enum vm_transport */
+	uint32_t id, queues, config;
+
+	const struct vdev_class *cls; /* NULL: not known here */
+	struct vdev *vdev;	      /* served by a thread here; with the loop, until attached */
+	struct ev_loop *loop;
+	struct log log;
+};
 
 /* The command line, taken apart. */
 struct monitor_args {
 	const char *name;
 	int control_fd; /* -1: none */
+	enum jail_mode jail;
 	struct vm_conf conf;
 	const char *devices[MONITOR_DEVICES_MAX];
 	unsigned ndevices;
@@ -29,6 +45,7 @@ struct monitor_serial {
 
 struct monitor {
 	struct monitor_args args;
+	struct monitor_device devices[MONITOR_DEVICES_MAX]; /* args.ndevices of them */
 	struct log log;
 	struct ev_loop *loop;
 	struct vm *vm;
@@ -49,3 +66,17 @@ void monitor_args_free(struct monitor_args *args);
 int monitor_serial_open(
 	struct monitor_serial *s, const char *where, const struct log *log, struct err *e);
 void monitor_serial_close(struct monitor_serial *s);
+
+/* Takes "KEY=VALUE,..." apart; what conf says is the default. */
+int monitor_device_parse(
+	struct monitor_device *d, const char *text, const struct vm_conf *conf, struct err *e);
+/* Opens what a device of this process needs. `log` names the VM. */
+int monitor_device_open(struct monitor_device *d, const struct log *log, struct err *e);
+/* Starts or connects its backend and puts it into the machine. Starts threads. */
+int monitor_device_attach(struct monitor_device *d, struct vm *vm, struct err *e);
+/* Idempotent; does not touch what is in the machine. */
+void monitor_device_free(struct monitor_device *d);
+const char *monitor_device_name(const struct monitor_device *d);
+
+/* Closes the jail, leaving what KVM and the devices need. After all is open, before any thread. */
+int monitor_jail(const struct monitor *m, struct err *e);

@@ -23,6 +23,7 @@ static void help(void)
 	      "                     id=N,queues=N,config=BYTES,socket=PATH  of a type not known "
 	      "here\n"
 	      "                     and transport=pci or mmio\n"
+	      "  --jail MODE        best-effort, required or off (default: best-effort)\n"
 	      "  --control-fd N     SOCK_SEQPACKET: commands in, events out (docs/monitor.md)\n",
 		stdout);
 	opt_help(vm_opts, stdout);
@@ -39,6 +40,17 @@ static int parse_control(struct monitor_args *args, const char *value, struct er
 	return 0;
 }
 
+static int parse_jail(const char *value, enum jail_mode *mode, struct err *e)
+{
+	for (int i = JAIL_BEST_EFFORT; i <= JAIL_OFF; i++)
+		if (!strcmp(value, jail_mode_words[i])) {
+			*mode = (enum jail_mode)i;
+			return 0;
+		}
+	return err_set(e, -EINVAL, "--jail '%s': %s, %s or %s", value, jail_mode_words[0],
+		jail_mode_words[1], jail_mode_words[2]);
+}
+
 static int set_option(struct monitor_args *args, const char *key, const char *value, struct err *e)
 {
 	if (!strcmp(key, "name")) {
@@ -47,6 +59,8 @@ static int set_option(struct monitor_args *args, const char *key, const char *va
 	}
 	if (!strcmp(key, "control-fd"))
 		return parse_control(args, value, e);
+	if (!strcmp(key, "jail"))
+		return parse_jail(value, &args->jail, e);
 	if (!strcmp(key, "device")) {
 		if (args->ndevices == MONITOR_DEVICES_MAX)
 			return err_set(e, -EINVAL, "more than %d devices", MONITOR_DEVICES_MAX);

@@ -187,7 +187,11 @@ static void *run_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct vm *vm = vcpu->vm;
+	char name[16];
 
+	/* Of itself: in a jail there is no /proc to name another thread. */
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
+	pthread_setname_np(pthread_self(), name);
 	while (may_run(vcpu)) {
 		int rc;
 
@@ -211,7 +215,6 @@ static void *run_thread(void *arg)
 int vcpu_start(struct vcpu *vcpu, struct err *e)
 {
 	pthread_attr_t attr;
-	char name[16];
 	int rc;
 
 	pthread_attr_init(&attr);
@@ -230,7 +233,5 @@ int vcpu_start(struct vcpu *vcpu, struct err *e)
 	if (rc)
 		return rc;
 	vcpu->started = true;
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
