@@ -87,21 +87,19 @@ static int receive(struct vhu_backend *b)
 
 	if (!ret)
 		return 0;
-	if (ret == -EPIPE || ret == -ECONNRESET) {
-		log_debug(b->log, "the front-end closed the connection");
-		return -1;
-	}
 	if (ret < 0)
-		ret = err_set(&e, ret, "%s", receive_error(ret));
+		err_set(&e, ret, "%s", receive_error(ret));
 	else
 		ret = vhu_request(b, &e);
-	if (ret) {
-		if (log_allowed(&b->complaints, VHU_COMPLAINTS_BURST))
-			log_warn(b->log, "disconnecting the front-end: %s", e.msg);
-		return -1;
+	if (!ret) {
+		vhu_rx_reset(&b->rx);
+		return 1;
 	}
-	vhu_rx_reset(&b->rx);
-	return 1;
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		log_debug(b->log, "the front-end closed the connection");
+	else if (log_allowed(&b->complaints, VHU_COMPLAINTS_BURST))
+		log_warn(b->log, "disconnecting the front-end: %s", e.msg);
+	return -1;
 }
 
 static void sock_ready(void *arg, uint32_t events)

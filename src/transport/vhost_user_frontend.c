@@ -312,7 +312,7 @@ static int connect_first(struct frontend *f, struct err *e)
 	int ret;
 
 	for (;;) {
-		ret = vhu_link_open(&f->link, f->path, f->opts.request_ms, e);
+		ret = vhu_link_open(&f->link, f->path, f->opts.request_ms, f->wake_fd, e);
 		if (ret != -ENOENT && ret != -ECONNREFUSED && ret != -EAGAIN)
 			return ret;
 		if (ev_now_ns() >= deadline)

@@ -128,7 +128,7 @@ static int try_reconnect(struct frontend *f, struct err *e)
 {
 	struct vhu_link l;
 	uint64_t offered;
-	int ret = vhu_link_open(&l, f->path, f->opts.request_ms, e);
+	int ret = vhu_link_open(&l, f->path, f->opts.request_ms, f->wake_fd, e);
 
 	if (ret)
 		return ret;

@@ -8,12 +8,13 @@
 #include "base/loop.h"
 #include "base/util.h"
 
-int vhu_link_open(struct vhu_link *l, const char *path, unsigned timeout_ms, struct err *e)
+int vhu_link_open(
+	struct vhu_link *l, const char *path, unsigned timeout_ms, int cancel_fd, struct err *e)
 {
 	/* Non-blocking: a full queue of the listener is a failure to be repeated, not a hang. */
 	int sock = fd_unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK, e);
 
-	*l = (struct vhu_link){ .sock = sock, .timeout_ms = timeout_ms };
+	*l = (struct vhu_link){ .sock = sock, .timeout_ms = timeout_ms, .cancel_fd = cancel_fd };
 	return sock < 0 ? sock : 0;
 }
 
@@ -29,15 +30,18 @@ void vhu_link_close(struct vhu_link *l)
 static int wait_for(const struct vhu_link *l, short events, uint64_t deadline_ns)
 {
 	for (;;) {
-		struct pollfd p = { .fd = l->sock, .events = events };
+		struct pollfd p[] = {
+			{ .fd = l->sock, .events = events },
+			{ .fd = l->cancel_fd, .events = POLLIN },
+		};
 		uint64_t now = ev_now_ns();
 		int n;
 
 		if (now >= deadline_ns)
 			return -ETIMEDOUT;
-		n = poll(&p, 1, (int)((deadline_ns - now) / 1000000) + 1);
+		n = poll(p, ARRAY_LEN(p), (int)((deadline_ns - now) / 1000000) + 1);
 		if (n > 0)
-			return 0;
+			return p[1].revents ? -ECANCELED : 0;
 		if (n < 0 && errno != EINTR)
 			return -errno;
 	}

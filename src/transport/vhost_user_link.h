@@ -16,11 +16,13 @@ struct vhu_link {
 	struct vhu_rx rx;
 	uint64_t protocol;   /* protocol features agreed */
 	unsigned timeout_ms; /* for each request */
+	int cancel_fd;	     /* not owned; readable: requests fail with -ECANCELED */
 	bool broken;
 };
 
 /* Connects to a listening socket; fails rather than waits when nobody listens. */
-int vhu_link_open(struct vhu_link *l, const char *path, unsigned timeout_ms, struct err *e);
+int vhu_link_open(
+	struct vhu_link *l, const char *path, unsigned timeout_ms, int cancel_fd, struct err *e);
 /* Safe to repeat, and on a structure with sock -1. */
 void vhu_link_close(struct vhu_link *l);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The device of these tests. Each request is answered with a copy of what it says, as far as there
- * is room; `hold` answers late and out of order. It has 3 queues and 32 bytes of configuration
+ * is room; `hold` answers late and out of order. It has 3 queues and 40 bytes of configuration
  * space, all writable; writing the first byte raises a configuration change.
  */
 #pragma once
@@ -12,7 +12,7 @@
 #define ECHO_QUEUES    3
 #define ECHO_QUEUE_MAX 256
 #define ECHO_HELD_MAX  1024
-#define ECHO_CONFIG    32
+#define ECHO_CONFIG    40
 
 /* Feature bits of the device: it refuses drivers that accept the second. */
 #define ECHO_F_ONE    0

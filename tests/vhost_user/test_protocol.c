@@ -495,8 +495,8 @@ static void configuration_space(struct tap *t)
 	CHECK_EQ(t, buf[7], 11);
 	/* Front-ends ask for the whole of what they know the device to have; zeroes follow. */
 	CHECK(t, !vhud_config_read(d, 0, buf, sizeof(buf)));
-	CHECK_EQ(t, buf[31], 31);
-	CHECK_EQ(t, buf[32], 0);
+	CHECK_EQ(t, buf[39], 39);
+	CHECK_EQ(t, buf[40], 0);
 	CHECK(t, !vhud_config_write(d, 8, "abc", 3));
 	CHECK(t, !vhud_config_read(d, 8, buf, 3));
 	CHECK(t, !memcmp(buf, "abc", 3));
