@@ -60,23 +60,19 @@ static int open_fd(const struct disk_options *o, int flags, struct err *e)
 	return err_sys(e, -errno, "cannot open %s", o->path);
 }
 
-/* O_DIRECT needs memory, offset and length aligned; what is not goes through `fd`. */
-static int open_direct(struct disk *d, const struct disk_options *o, struct err *e)
+/* What O_DIRECT wants of memory, offset and length; requests that differ go through `fd`. */
+static uint32_t direct_align(const struct disk *d)
 {
 	struct statx sx;
 
-	d->direct_fd = open_fd(o, O_DIRECT, e);
-	if (d->direct_fd < 0)
-		return err_prefix(e, "without the page cache (cache: none or directsync)");
-	d->direct_align = d->blockdev ? d->info.block_size : 4096;
 #ifdef STATX_DIOALIGN
 	if (!statx(d->direct_fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) &&
 		(sx.stx_mask & STATX_DIOALIGN) && sx.stx_dio_offset_align)
-		d->direct_align = (uint32_t)max_u64(sx.stx_dio_mem_align, sx.stx_dio_offset_align);
+		return (uint32_t)max_u64(sx.stx_dio_mem_align, sx.stx_dio_offset_align);
 #else
 	(void)sx;
 #endif
-	return 0;
+	return d->blockdev ? d->info.block_size : 4096;
 }
 
 /* A number from a file in sysfs, `def` if there is none. `queue` attributes of a partition are
@@ -231,11 +227,18 @@ static int set_up(struct disk *d, const struct disk_options *o, struct err *e)
 	d->fd = open_fd(o, rc, e);
 	if (d->fd < 0)
 		return d->fd;
-	rc = lock(d->fd, o->path, o->readonly, e);
+	if (o->direct) {
+		d->direct_fd = open_fd(o, O_DIRECT, e);
+		if (d->direct_fd < 0)
+			return err_prefix(e, "without the page cache (cache: none or directsync)");
+	}
+	/* Writes under way hold the descriptor they go through, and so the lock, even when this
+	 * process is dead: all but direct ones end with the process. */
+	rc = lock(o->direct ? d->direct_fd : d->fd, o->path, o->readonly, e);
 	if (!rc)
 		rc = probe(d, o, e);
 	if (!rc && o->direct)
-		rc = open_direct(d, o, e);
+		d->direct_align = direct_align(d);
 	if (!rc)
 		rc = open_lifetime(d, o, e);
 	if (!rc)
@@ -271,17 +274,12 @@ int disk_open(
 
 void disk_close(struct disk *d)
 {
-	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-
 	if (!d)
 		return;
 	ev_fd_del(&d->ring_watch);
 	ev_fd_del(&d->helper_watch);
 	ev_timer_stop(&d->retry);
 	disk_helper_finish(&d->helper);
-	/* The kernel takes a ring apart later, and the ring holds the file and with it the lock. */
-	if (d->fd >= 0 && !d->in_flight)
-		fcntl(d->fd, F_OFD_SETLK, &unlock);
 	if (d->has_ring)
 		io_uring_queue_exit(&d->ring);
 	if (d->zeros[0].iov_base)

@@ -214,15 +214,14 @@ static void prep_zeros(const struct disk *d, struct io_uring_sqe *sqe, const str
 	unsigned n = (unsigned)min_u64(left / DISK_ZERO_LEN, DISK_ZERO_IOVS);
 
 	if (n)
-		io_uring_prep_writev(sqe, DISK_FILE_CACHED, d->zeros, n, offset);
+		io_uring_prep_writev(sqe, d->fd, d->zeros, n, offset);
 	else
-		io_uring_prep_write(
-			sqe, DISK_FILE_CACHED, d->zeros[0].iov_base, (unsigned)left, offset);
+		io_uring_prep_write(sqe, d->fd, d->zeros[0].iov_base, (unsigned)left, offset);
 }
 
 static void prep(struct disk *d, struct io_uring_sqe *sqe, const struct disk_io *io)
 {
-	int file = use_direct(d, io) ? DISK_FILE_DIRECT : DISK_FILE_CACHED;
+	int file = use_direct(d, io) ? d->direct_fd : d->fd;
 	unsigned n = (unsigned)min_u64(io->niov, IOV_MAX_KERNEL);
 	uint64_t offset = io->offset + io->moved;
 
@@ -237,23 +236,20 @@ static void prep(struct disk *d, struct io_uring_sqe *sqe, const struct disk_io 
 		prep_zeros(d, sqe, io);
 		break;
 	case STEP_PUNCH:
-		io_uring_prep_fallocate(sqe, DISK_FILE_CACHED,
-			FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset,
-			(off_t)io->len);
+		io_uring_prep_fallocate(sqe, d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			(off_t)io->offset, (off_t)io->len);
 		break;
 	case STEP_ZERO_RANGE:
-		io_uring_prep_fallocate(sqe, DISK_FILE_CACHED,
-			FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset,
-			(off_t)io->len);
+		io_uring_prep_fallocate(sqe, d->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+			(off_t)io->offset, (off_t)io->len);
 		break;
 	case STEP_SYNC:
 	case STEP_IOCTL:
 	case STEP_END:
 	default:
-		io_uring_prep_fsync(sqe, DISK_FILE_CACHED, IORING_FSYNC_DATASYNC);
+		io_uring_prep_fsync(sqe, d->fd, IORING_FSYNC_DATASYNC);
 		break;
 	}
-	sqe->flags |= IOSQE_FIXED_FILE;
 }
 
 /* Starts the current step elsewhere. True: that failed, and the operation is done. */
@@ -426,7 +422,6 @@ int disk_ring_init(struct disk *d, unsigned depth, struct err *e)
 		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
 		.cq_entries = depth < 4096 ? depth + 16 : 4096,
 	};
-	int files[2] = { d->fd, d->direct_fd };
 	int rc;
 
 	if (p.cq_entries < 2 * entries)
@@ -436,9 +431,10 @@ int disk_ring_init(struct disk *d, unsigned depth, struct err *e)
 		return err_sys(e, rc,
 			"cannot create an io_uring (needs Linux 5.19, "
 			"/proc/sys/kernel/io_uring_disabled 0)");
+	/* The image is not registered with the ring: the kernel takes the ring of a killed process
+	 * apart seconds later, and its files, and their lock, would live as long. */
 	d->has_ring = true;
-	rc = io_uring_register_files(&d->ring, files, 2);
-	return rc < 0 ? err_sys(e, rc, "cannot register the image with io_uring") : 0;
+	return 0;
 }
 
 int disk_start(

@@ -51,9 +51,6 @@ struct disk {
 	struct disk_helper helper;
 };
 
-/* Indices of the registered files. */
-enum { DISK_FILE_CACHED, DISK_FILE_DIRECT };
-
 int disk_ring_init(struct disk *d, unsigned depth, struct err *e);
 
 int disk_helper_init(struct disk_helper *h, int fd, struct err *e);
