@@ -3,6 +3,7 @@
  * and net_ctrl.c (control queue) share. */
 #pragma once
 
+#include "base/util.h"
 #include "devices/net.h"
 #include "host/uplink.h"
 
