@@ -205,8 +205,8 @@ static int parse(struct command *c, int argc, char **argv, struct err *e)
 static size_t port_json(const struct command *c, unsigned port, char *buf, size_t len)
 {
 	const struct switch_counters *count = switch_port_counters(c->sw, port);
-	size_t n = (size_t)snprintf(buf, len, "%s\"%s\":{\"up\":%s", port ? "," : "",
-		switch_port_name(c->sw, port), switch_port_up(c->sw, port) ? "true" : "false");
+	size_t n = (size_t)snprintf(buf, len, "%s\"%s\":{\"up\":%d", port ? "," : "",
+		switch_port_name(c->sw, port), switch_port_up(c->sw, port));
 
 	for (const struct switch_counter_name *k = switch_counter_names; k->name && n < len; k++) {
 		uint64_t value = *(const uint64_t *)(const void *)((const char *)count + k->offset);
@@ -221,23 +221,29 @@ static size_t port_json(const struct command *c, unsigned port, char *buf, size_
 	return n;
 }
 
+static void tell(const struct command *c, const char *msg)
+{
+	if (c->control_fd)
+		send((int)c->control_fd, msg, strlen(msg), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void send_stats(struct command *c)
 {
 	char buf[REPLY_MAX];
 	size_t n = (size_t)snprintf(buf, sizeof(buf),
-		"{\"event\":\"stats\",\"macs\":%u,\"mirror_missed\":%llu,\"ports\":{",
+		"{\"event\":\"stats\",\"counters\":{\"macs\":%u,\"mirror_missed\":%llu,\"ports\":{",
 		switch_macs(c->sw), (unsigned long long)switch_mirror_missed(c->sw));
 
 	for (unsigned i = 0; i < switch_nports(c->sw); i++) {
-		size_t room = sizeof(buf) - n - 2;
+		size_t room = sizeof(buf) - n - 3;
 		size_t len = port_json(c, i, buf + n, room);
 
 		if (len >= room)
 			break; /* ports that do not fit are left out */
 		n += len;
 	}
-	n += (size_t)snprintf(buf + n, sizeof(buf) - n, "}}");
-	send((int)c->control_fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	snprintf(buf + n, sizeof(buf) - n, "}}}");
+	tell(c, buf);
 }
 
 static void on_control(void *arg, uint32_t events)
@@ -249,17 +255,19 @@ static void on_control(void *arg, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		ev_stop(c->loop); /* the supervisor is gone */
+		/* The supervisor is gone. */
+		ev_fd_del(&c->control);
+		ev_stop(c->loop);
 		return;
 	}
 	word[n] = '\0';
 	word[strcspn(word, "\n")] = '\0';
-	if (!strcmp(word, "stats"))
+	if (!strcmp(word, "stats")) {
 		send_stats(c);
-	else if (!strcmp(word, "quit"))
-		ev_stop(c->loop);
-	else
-		log_warn(&c->log, "unknown command on the control descriptor");
+		return;
+	}
+	log_warn(&c->log, "unknown command on the control descriptor");
+	tell(c, "{\"event\":\"error\",\"reason\":\"unknown command\"}");
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -284,6 +292,8 @@ static int watch(struct command *c, struct err *e)
 		return err_sys(e, -errno, "cannot watch signals");
 	ret = ev_fd_add(c->loop, &c->signals, c->signal_fd, EPOLLIN, on_signal, c);
 	if (!ret && c->control_fd)
+		ret = fd_cloexec((int)c->control_fd, 1);
+	if (!ret && c->control_fd)
 		ret = ev_fd_add(c->loop, &c->control, (int)c->control_fd, EPOLLIN, on_control, c);
 	return ret ? err_sys(e, ret, "cannot watch --control-fd and signals") : 0;
 }
@@ -304,6 +314,8 @@ static int open_port(struct command *c, struct port *p, struct err *e)
 	ret = vdev_init(p->dev, c->loop, &p->log, e);
 	if (ret)
 		return err_prefix(e, "port %s", p->keys.name);
+	if (p->keys.fd && fd_cloexec((int)p->keys.fd, 1))
+		return err_set(e, -EBADF, "port %s: fd %u is not open", p->keys.name, p->keys.fd);
 	sock = p->keys.socket ? fd_unix_listen(p->keys.socket, SOCK_STREAM, e) : (int)p->keys.fd;
 	if (sock < 0)
 		return sock;
@@ -395,7 +407,9 @@ static int run(struct command *c, int argc, char **argv)
 		ret = open_all(c, &e);
 	if (ret) {
 		log_error(&c->log, "%s", e.msg);
-		return ret == -EINVAL || ret == -ENOENT || ret == -EEXIST ? EXIT_USAGE : EXIT_FAULT;
+		return ret == -EINVAL || ret == -ENOENT || ret == -EEXIST || ret == -EBADF
+			       ? EXIT_USAGE
+			       : EXIT_FAULT;
 	}
 	ret = close_jail(c, &e);
 	if (ret) {
@@ -403,6 +417,7 @@ static int run(struct command *c, int argc, char **argv)
 		return EXIT_FAULT;
 	}
 	log_info(&c->log, "serving %u ports, uplink %s", c->nports, c->config.uplink);
+	tell(c, "{\"event\":\"ready\"}");
 	ret = ev_run(c->loop);
 	if (ret)
 		log_error(&c->log, "event loop: %s", strerror(-ret));

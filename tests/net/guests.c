@@ -44,7 +44,7 @@ static int set_keys(struct vdev *dev, const char *words, struct err *e)
 static int add_guest(struct bed *b, unsigned i, const char *keys, struct err *e)
 {
 	struct netport *end;
-	char name[8];
+	char name[16];
 	int ret = vdev_new(&b->dev[i], &vdev_net, e);
 
 	if (!ret)

@@ -43,7 +43,7 @@ static int bed_start(struct bed *b, struct err *e)
 		return ret;
 	switch_set_clock(b->sw, fake_clock, b);
 	for (unsigned i = 0; i < PORTS; i++) {
-		char name[8];
+		char name[16];
 		struct netport *end;
 
 		snprintf(name, sizeof(name), "p%u", i);
