@@ -15,7 +15,6 @@
 #define OFF_DESC   0u
 #define OFF_DRIVER 0x20000u
 #define OFF_DEVICE 0x28000u
-#define OFF_TABLES 0x40000u
 
 static uint8_t *map_guarded(size_t len)
 {
@@ -58,8 +57,8 @@ bool rig_init(struct rig *r, uint16_t size, uint64_t features, void *inflight)
 							    .driver = r->host[0] + OFF_DRIVER,
 							    .device = r->host[0] + OFF_DEVICE,
 							    .state = r->drv_state,
-							    .tables = r->host[0] + OFF_TABLES,
-							    .tables_addr = RIG_GPA + OFF_TABLES,
+							    .tables = rig_ptr(r, RIG_TABLES),
+							    .tables_addr = RIG_TABLES,
 							    .table_len = RIG_TABLE_LEN,
 						    }))
 		return false;

@@ -19,7 +19,8 @@
 #define RIG_REGION 0x100000u
 #define RIG_END	   (RIG_GPA + 2 * RIG_REGION)
 /* Rings and tables are below, buffers from here on. */
-#define RIG_BUF (RIG_GPA + 0x80000u)
+#define RIG_TABLES (RIG_GPA + 0x40000u)
+#define RIG_BUF	   (RIG_GPA + 0x80000u)
 
 /* Descriptors of an indirect table. */
 #define RIG_TABLE_LEN 16u
