@@ -314,6 +314,29 @@ static void chains_have_a_length_limit(struct tap *t)
 	}
 }
 
+/* A table may be longer than a small queue, as Linux makes them, but not without limit. */
+static void tables_have_a_length_limit(struct tap *t)
+{
+	for (unsigned n = 1024; n <= 1025; n++) {
+		struct drv_split_desc *table;
+		struct vq_chain *c = NULL;
+		struct rig r;
+
+		REQUIRE(t, rig_init(&r, SIZE, V1 | INDIR, NULL));
+		table = (struct drv_split_desc *)(void *)rig_ptr(&r, TABLE);
+		for (unsigned i = 0; i < n; i++)
+			table[i] = (struct drv_split_desc){ RIG_BUF, 8, i + 1 < n ? NEXT : 0,
+				(uint16_t)(i + 1) };
+		*drv_raw_split(&r.drv, 0) = (struct drv_split_desc){ TABLE, 16 * n, INDIRECT, 0 };
+		drv_raw_offer(&r.drv, 0);
+		drv_raw_publish(&r.drv, 1);
+		CHECK_EQ(t, vq_pop(r.vq, &c), n == 1024 ? 1 : -EPROTO);
+		if (n == 1024)
+			CHECK_EQ(t, c->n_out, 1024);
+		rig_finish(&r);
+	}
+}
+
 /* Everything handed out must be inside guest memory, and not more than there can be. */
 static bool chain_is_inside(const struct rig *r, const struct vq_chain *c)
 {
@@ -414,6 +437,7 @@ int main(void)
 	TAP_RUN(&t, available_ring_is_checked);
 	TAP_RUN(&t, packed_ring_is_checked);
 	TAP_RUN(&t, chains_have_a_length_limit);
+	TAP_RUN(&t, tables_have_a_length_limit);
 	TAP_RUN(&t, random_damage_stays_inside);
 	return tap_done(&t);
 }
