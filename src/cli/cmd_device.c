@@ -308,10 +308,22 @@ static int set_up(struct process *p, struct err *e)
 	return ret ? ret : enter_jail(p, e);
 }
 
+/* The peer of a connection that was handed to us is gone, and there will be no other. */
+static void on_disconnected(void *arg)
+{
+	ev_stop(((struct process *)arg)->loop);
+}
+
 static int serve(struct process *p, struct err *e)
 {
-	int ret = vhu_backend_create(&p->backend, p->dev, p->fd, NULL, e);
+	struct vhu_backend_opts opts = { .arg = p };
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+	int ret;
 
+	if (!getsockopt(p->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) && !listens)
+		opts.disconnected = on_disconnected;
+	ret = vhu_backend_create(&p->backend, p->dev, p->fd, &opts, e);
 	if (ret)
 		return ret;
 	p->fd = -1;
