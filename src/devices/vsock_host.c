@@ -24,11 +24,14 @@ static bool peer_allowed(const struct vsock *vs, uint64_t cid)
 	return false;
 }
 
-static void refuse(struct vsock *vs, const struct vsock_key *key, const char *why)
+/* Policy and limits are worth a line; that nobody listens is everyday, for those who poll. */
+static void refuse(
+	struct vsock *vs, const struct vsock_key *key, enum log_level level, const char *why)
 {
 	vs->refused++;
 	if (log_allowed(&vs->complaints, 5))
-		log_info(vs->dev.log, "connection of guest port %u with %" PRIu64 ":%u refused: %s",
+		log_at(vs->dev.log, level,
+			"connection of guest port %u with %" PRIu64 ":%u refused: %s",
 			key->guest_port, key->peer_cid, key->peer_port, why);
 }
 
@@ -60,7 +63,8 @@ void vsock_host_dial(struct vsock *vs, const struct vsock_key *key, const struct
 	if (fd >= 0)
 		c = vsock_conn_new(vs, fd, key->type, peer ? VSOCK_DIALLED : VSOCK_OPEN);
 	if (!c) {
-		refuse(vs, key, e.code ? e.msg : "out of memory");
+		refuse(vs, key, fd == -EACCES || fd == -ENOSPC ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+			e.code ? e.msg : "out of memory");
 		vsock_send_rst(vs, key);
 		return;
 	}
@@ -122,11 +126,12 @@ static int line_ask(struct vsock_conn *c)
 		free_port(vs, &key);
 	}
 	if (c->peer && !peer_allowed(vs, ask.src_cid))
-		return refuse(vs, &key, "peers does not list that CID"), -EACCES;
+		return refuse(vs, &key, LOG_LEVEL_INFO, "peers does not list that CID"), -EACCES;
 	if (!vs->dev.queues[VSOCK_RXQ] || !vq_running(vs->dev.queues[VSOCK_RXQ]))
-		return refuse(vs, &key, "the guest's driver is not running"), -ENOTCONN;
+		return refuse(vs, &key, LOG_LEVEL_DEBUG, "the guest's driver is not running"),
+		       -ENOTCONN;
 	if (vsock_conn_find(vs, &key))
-		return refuse(vs, &key, "that connection exists"), -EADDRINUSE;
+		return refuse(vs, &key, LOG_LEVEL_DEBUG, "that connection exists"), -EADDRINUSE;
 	vsock_conn_set_key(c, &key);
 	vsock_conn_set_state(c, VSOCK_REQUESTED);
 	c->due |= VSOCK_DUE_REQUEST;
