@@ -29,7 +29,7 @@ check: deps
 
 bench: deps
 	$(MAKE) all
-	tools/bench $(BUILD)
+	meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
 
 clean:
 	rm -rf build build-asan build-clang
