@@ -57,7 +57,7 @@ struct child_fds {
 #define CHILD_EXTRA 3
 
 /* In the child: streams, signals, and an end together with the parent. */
-static void become(const struct command *c, const struct child_fds *fds)
+static void become(const struct command *c, const struct child_fds *fds, pid_t parent)
 {
 	sigset_t none;
 
@@ -65,6 +65,8 @@ static void become(const struct command *c, const struct child_fds *fds)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(EXIT_FAILURE);
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (dup2(fds->out, STDOUT_FILENO) >= 0 && dup2(fds->err, STDERR_FILENO) >= 0 &&
 		(fds->extra < 0 || dup2(fds->extra, CHILD_EXTRA) >= 0)) {
@@ -79,11 +81,11 @@ static void become(const struct command *c, const struct child_fds *fds)
 /* Takes the command's strings. */
 static pid_t start(struct command *c, const struct child_fds *fds, struct err *e)
 {
-	pid_t pid = c->full ? -1 : fork();
+	pid_t parent = getpid(), pid = c->full ? -1 : fork();
 	int code = c->full ? -E2BIG : -errno;
 
 	if (!pid)
-		become(c, fds);
+		become(c, fds, parent);
 	if (pid < 0)
 		err_sys(e, code, "board: cannot start %s", c->v[0]);
 	command_free(c);
