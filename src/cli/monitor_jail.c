@@ -69,7 +69,10 @@ static int add_socket(struct wanted *w, const struct monitor_device *d, struct e
 	rc = add_path(w, folder, e);
 	if (!rc)
 		rc = add_call(w, "socket", e);
-	return rc ? rc : add_call(w, "connect", e);
+	if (!rc)
+		rc = add_call(w, "connect", e);
+	/* The channel by which the back-end speaks first. */
+	return rc ? rc : add_call(w, "socketpair", e);
 }
 
 static int add_local(struct wanted *w, const struct monitor_device *d, struct err *e)
