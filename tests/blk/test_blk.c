@@ -685,7 +685,7 @@ static void bad_keys(struct tap *t)
 {
 	static const char *const cases[][3] = {
 		{ "block-size", "1000", "power of two" },
-		{ "queue-size", "100", "power of two" },
+		{ "queue-size", "100", "a power of two from 4 to 1024" },
 		{ "serial", "012345678901234567890", "20 characters" },
 		{ "secure-erase", "device", "no block device" },
 		{ "lifetime", "/nonexistent", "/nonexistent/life_time" },
