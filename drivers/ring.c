@@ -172,7 +172,7 @@ static int split_add(
 	if (ndesc > r->nfree)
 		return DRV_FULL;
 	if (table) {
-		struct drv_sg t = {table_fill(r, head, sg, n_out, n), 16 * n};
+		struct drv_sg t = { table_fill(r, head, sg, n_out, n), 16 * n };
 
 		split_add_chain(r, &t, 1, 1);
 		split_desc(r, head)->flags = VIRTQ_DESC_F_INDIRECT;
@@ -219,7 +219,7 @@ static int packed_add(
 		return DRV_FULL;
 	r->free_head = r->slots[id].next;
 	if (table) {
-		struct drv_sg t = {table_fill(r, id, sg, n_out, n), 16 * n};
+		struct drv_sg t = { table_fill(r, id, sg, n_out, n), 16 * n };
 
 		packed_put(r, &t, id, VIRTQ_DESC_F_INDIRECT);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a monitor's transport (pci.c, mmio.c) needs from the other side, wherever that lives: a
- * device on a thread of this process (local.c) or a vhost-user process (transport/vhost_user_frontend.c).
+ * device on a thread of this process (local.c) or a vhost-user process
+ * (transport/vhost_user_frontend.c).
  *
  * Calls come from any thread, one at a time per backend (the transport holds its lock); they may
  * block until the device's thread or process has answered, and fail rather than wait for ever.
@@ -49,11 +50,11 @@ struct vbackend_ops {
 
 struct vbackend {
 	const struct vbackend_ops *ops;
-	uint16_t device_id;      /* VIRTIO 1.4, 5 */
+	uint16_t device_id; /* VIRTIO 1.4, 5 */
 	uint16_t nqueues;
 	uint16_t queue_size_max;
-	uint32_t config_len;     /* bytes */
-	const struct gm *gm;     /* guest memory, fixed while the guest runs */
+	uint32_t config_len;	 /* bytes */
+	const struct gm *gm;	 /* guest memory, fixed while the guest runs */
 	struct vb_events events; /* set by the transport before the guest runs */
 	const struct log *log;
 };
@@ -63,5 +64,5 @@ struct vdev;
 /* A backend for a device of this process: starts a thread with the device's loop. Takes over `dev`,
  * which was initialised on `loop`; destroys both at the end, but leaves them alone on failure. */
 struct ev_loop;
-int vb_local_create(struct vbackend **b, struct vdev *dev, struct ev_loop *loop, const struct gm *gm,
-	const struct log *log, struct err *e);
+int vb_local_create(struct vbackend **b, struct vdev *dev, struct ev_loop *loop,
+	const struct gm *gm, const struct log *log, struct err *e);

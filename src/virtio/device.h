@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The device model: what every virtio device is to its transport, and the table by which a device
- * type registers (docs/architecture.md, rule 3). A device lives on one event loop; all its callbacks
- * and all vdev_*() calls happen on that loop's thread. Nothing here says which transport is in use.
+ * type registers (docs/architecture.md, rule 3). A device lives on one event loop; all its
+ * callbacks and all vdev_*() calls happen on that loop's thread. Nothing here says which transport
+ * is in use.
  */
 #pragma once
 
@@ -20,21 +21,21 @@
 
 /* Device status (VIRTIO 1.4, 2.1). */
 #define VIRTIO_S_ACKNOWLEDGE 1u
-#define VIRTIO_S_DRIVER      2u
+#define VIRTIO_S_DRIVER	     2u
 #define VIRTIO_S_DRIVER_OK   4u
 #define VIRTIO_S_FEATURES_OK 8u
 #define VIRTIO_S_NEEDS_RESET 64u
-#define VIRTIO_S_FAILED      128u
+#define VIRTIO_S_FAILED	     128u
 
 /* Feature bit numbers of the core (VIRTIO 1.4, 6). */
-#define VIRTIO_F_INDIRECT_DESC   28
-#define VIRTIO_F_EVENT_IDX       29
-#define VIRTIO_F_VERSION_1       32
+#define VIRTIO_F_INDIRECT_DESC	 28
+#define VIRTIO_F_EVENT_IDX	 29
+#define VIRTIO_F_VERSION_1	 32
 #define VIRTIO_F_ACCESS_PLATFORM 33
-#define VIRTIO_F_RING_PACKED     34
-#define VIRTIO_F_IN_ORDER        35
-#define VIRTIO_F_ORDER_PLATFORM  36
-#define VIRTIO_F_RING_RESET      40
+#define VIRTIO_F_RING_PACKED	 34
+#define VIRTIO_F_IN_ORDER	 35
+#define VIRTIO_F_ORDER_PLATFORM	 36
+#define VIRTIO_F_RING_RESET	 40
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
@@ -62,10 +63,10 @@ struct vdev_sandbox {
  * creation, then filled with the keys' values by `opts`.
  */
 struct vdev_class {
-	const char *name;      /* "blk": the name in the system file and of `avp device` */
-	uint16_t id;           /* VIRTIO 1.4, 5: device ID */
-	uint32_t pci_class;    /* PCI class code, 24 bits */
-	const char *summary;   /* one line */
+	const char *name;    /* "blk": the name in the system file and of `avp device` */
+	uint16_t id;	     /* VIRTIO 1.4, 5: device ID */
+	uint32_t pci_class;  /* PCI class code, 24 bits */
+	const char *summary; /* one line */
 	size_t size;
 	const struct opt *opts;
 	const struct vdev_metric *metrics;
@@ -111,19 +112,19 @@ struct vdev {
 	struct vdev_host *host;
 
 	/* Set by init, fixed from then on. */
-	uint64_t features;       /* device-specific bits only; the core adds its own */
-	uint16_t nqueues;        /* 1..VDEV_QUEUES_MAX */
+	uint64_t features;	 /* device-specific bits only; the core adds its own */
+	uint16_t nqueues;	 /* 1..VDEV_QUEUES_MAX */
 	uint16_t queue_size_max; /* a power of two; 0 means 256 */
-	uint32_t config_len;     /* bytes of configuration space */
+	uint32_t config_len;	 /* bytes of configuration space */
 
-	uint64_t negotiated;     /* what the driver accepted, after FEATURES_OK */
+	uint64_t negotiated; /* what the driver accepted, after FEATURES_OK */
 	uint8_t status;
-	uint32_t generation;     /* of the configuration space (VIRTIO 1.4, 2.5.3) */
+	uint32_t generation; /* of the configuration space (VIRTIO 1.4, 2.5.3) */
 	struct vq *queues[VDEV_QUEUES_MAX];
-	uint64_t masked;         /* feature bits not to be offered, by configuration */
+	uint64_t masked; /* feature bits not to be offered, by configuration */
 
 	/* The core's own. */
-	bool ready;              /* init succeeded */
+	bool ready; /* init succeeded */
 	struct log_limit complaints;
 };
 
@@ -148,9 +149,9 @@ uint64_t vdev_features(const struct vdev *dev);
  * device refuses; -EBUSY if FEATURES_OK is set and it is another choice. Comes before FEATURES_OK;
  * vhost-user may call it without a status. */
 int vdev_set_features(struct vdev *dev, uint64_t features, struct err *e);
-/* The driver writes the status (VIRTIO 1.4, 2.1 and 3.1); 0 resets. A FEATURES_OK that is refused is
- * simply not set in dev->status, and neither is a DRIVER_OK without it. A write that clears bits is
- * ignored. */
+/* The driver writes the status (VIRTIO 1.4, 2.1 and 3.1); 0 resets. A FEATURES_OK that is refused
+ * is simply not set in dev->status, and neither is a DRIVER_OK without it. A write that clears bits
+ * is ignored. */
 void vdev_set_status(struct vdev *dev, uint8_t status);
 void vdev_reset(struct vdev *dev);
 
@@ -158,12 +159,13 @@ void vdev_reset(struct vdev *dev);
  * setup->features are filled in. -EINVAL with a reason if the queue or the position is wrong or
  * features were not negotiated, -EBUSY if it runs. */
 int vdev_queue_start(struct vdev *dev, unsigned q, struct vq_setup *setup, struct err *e);
-/* Gives the position to continue from; 0 for a queue that was not running. The pointers may be NULL.
+/* Gives the position to continue from; 0 for a queue that was not running. The pointers may be
+ * NULL.
  */
 void vdev_queue_stop(struct vdev *dev, unsigned q, uint16_t *avail_base, uint16_t *used_base);
 /* The driver kicked queue q; nothing happens unless it runs and the device is not broken, and not
- * between a first status and DRIVER_OK, which kicks all queues. Afterwards a queue found broken puts
- * the device in DEVICE_NEEDS_RESET. */
+ * between a first status and DRIVER_OK, which kicks all queues. Afterwards a queue found broken
+ * puts the device in DEVICE_NEEDS_RESET. */
 void vdev_kick(struct vdev *dev, unsigned q);
 
 /* Any offset and length; what lies outside reads as zero and is not written. */

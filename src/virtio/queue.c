@@ -207,11 +207,6 @@ void vq_set_call_fd(struct vq *vq, int fd)
 		vq_signal(vq);
 }
 
-void vq_memory_changed(struct vq *vq)
-{
-	vq->hot.size = 0;
-}
-
 /* False if nobody is there to be told. */
 bool vq_signal(struct vq *vq)
 {

@@ -27,7 +27,7 @@ struct vq_setup {
 	void *driver;	     /* available ring / driver event suppression */
 	void *device;	     /* used ring / device event suppression */
 	uint64_t features;   /* the negotiated feature bits */
-	const struct gm *gm; /* guest memory; must outlive the running queue */
+	const struct gm *gm; /* guest memory, which does not change while the queue runs */
 	int call_fd;	     /* eventfd that interrupts the driver, -1: none; not owned */
 	/* Ring position: split: next available index (used index is read from the ring).
 	 * Packed: bits 0..14 index and bit 15 wrap counter, of avail and used: see VRING_BASE in
@@ -101,8 +101,6 @@ void vq_set_broken(struct vq *vq, const char *rule);
 void vq_set_enabled(struct vq *vq, bool enabled);
 bool vq_enabled(const struct vq *vq);
 void vq_set_call_fd(struct vq *vq, int fd);
-/* To be called after a range was removed from the guest memory of a running queue. */
-void vq_memory_changed(struct vq *vq);
 
 /* Takes the next request. 1: *chain is set; 0: none; -EPROTO: the queue is broken. */
 int vq_pop(struct vq *vq, struct vq_chain **chain);

@@ -318,6 +318,44 @@ static void event_index_counts_exactly(struct tap *t)
 	}
 }
 
+/* What is reserved counts as "enabled": a notification too many is allowed, one too few is not. */
+static void reserved_event_flags_enable(struct tap *t)
+{
+	for (unsigned event = 0; event < 2; event++) {
+		struct rig r;
+
+		REQUIRE(t, rig_init(&r, 8, V1 | PACKED | (event ? EVENT : 0), NULL));
+		for (uint16_t flags = 2 + (uint16_t)event; flags < 4; flags++) {
+			drv_raw_driver_event(&r.drv)->flags = flags;
+			drv_raw_device_event(&r.drv)->flags = flags;
+			CHECK_EQ(t, add(&r, 0), 0);
+			CHECK(t, drv_ring_publish(&r.drv));
+			CHECK_EQ(t, echo(&r), 1);
+			CHECK_EQ(t, rig_interrupts(&r), 1);
+			CHECK_EQ(t, reap(&r), 1);
+		}
+		/* A position that is not in the ring: no notification, no harm. */
+		drv_raw_driver_event(&r.drv)->flags = RING_EVENT_FLAGS_DESC;
+		drv_raw_driver_event(&r.drv)->off_wrap = 0x7fff;
+		CHECK_EQ(t, add(&r, 0), 0);
+		drv_ring_publish(&r.drv);
+		CHECK_EQ(t, echo(&r), 1);
+		CHECK_EQ(t, rig_interrupts(&r), !event);
+		rig_finish(&r);
+	}
+}
+
+static void addresses_come_from_the_maps(struct tap *t)
+{
+	uint8_t a[64] = { 0 }, b[64] = { 0 };
+	const struct drv_map maps[] = { { a, sizeof(a), 0x1000 }, { b, sizeof(b), 0x8000 } };
+
+	CHECK_EQ(t, drv_addr(maps, 2, a, 64), 0x1000);
+	CHECK_EQ(t, drv_addr(maps, 2, b + 60, 4), 0x803c);
+	CHECK(t, drv_addr(maps, 2, b + 60, 5) == UINT64_MAX);
+	CHECK(t, drv_addr(maps, 2, maps, 1) == UINT64_MAX);
+}
+
 static void disabled_and_stopped_queues_give_nothing(struct tap *t)
 {
 	for (unsigned l = 0; l < 2; l++) {
@@ -457,6 +495,8 @@ int main(void)
 	TAP_RUN(&t, drivers_refuse_wrong_used_entries);
 	TAP_RUN(&t, notifications_are_suppressed);
 	TAP_RUN(&t, event_index_counts_exactly);
+	TAP_RUN(&t, reserved_event_flags_enable);
+	TAP_RUN(&t, addresses_come_from_the_maps);
 	TAP_RUN(&t, disabled_and_stopped_queues_give_nothing);
 	TAP_RUN(&t, buffers_may_cross_ranges);
 	TAP_RUN(&t, long_chains_are_whole);
