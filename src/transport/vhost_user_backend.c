@@ -41,6 +41,7 @@ static void connection_end(struct vhu_backend *b)
 	vhu_rx_reset(&b->rx);
 	b->has_features = false;
 	b->features = 0;
+	b->implicit_ok = false;
 	b->protocol = 0;
 	b->notify = false;
 }

@@ -43,6 +43,7 @@ struct vhu_backend {
 
 	bool has_features;
 	uint64_t features; /* as the front-end sent them */
+	bool implicit_ok;  /* DRIVER_OK was concluded, not said */
 	uint64_t protocol;
 	struct gm gm;
 	uint8_t *inflight; /* mapped record, or NULL */

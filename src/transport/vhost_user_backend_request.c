@@ -91,6 +91,7 @@ static int set_features(struct vhu_backend *b, struct vhu_call *c, struct err *e
 	/* Other features can only come from a driver that started over. */
 	if (b->dev->status & VIRTIO_S_FEATURES_OK)
 		vdev_reset(b->dev);
+	b->implicit_ok = false;
 	b->has_features = false;
 	ret = vdev_set_features(b->dev, device_features(b, sent), e);
 	if (ret)
@@ -159,11 +160,12 @@ static int set_vring_addr(struct vhu_backend *b, struct vhu_call *c, struct err 
 }
 
 /*
- * Without STATUS nobody says that the driver was reset. A ring that starts from the beginning,
- * after it was stopped elsewhere and with no other ring running, says so.
+ * Who does not say DRIVER_OK does not say either that the driver was reset. A ring that starts from
+ * the beginning, after it was stopped elsewhere and with no other ring running, says so.
  */
 static int driver_started_over(struct vhu_backend *b, struct err *e)
 {
+	b->implicit_ok = false;
 	vdev_reset(b->dev);
 	return vdev_set_features(b->dev, device_features(b, b->features), e);
 }
@@ -180,7 +182,7 @@ static int set_vring_base(struct vhu_backend *b, struct vhu_call *c, struct err 
 	if (vhu_ring_running(r))
 		return err_set(e, -EBUSY, "ring %u: SET_VRING_BASE while it runs", s.index);
 	if (b->has_features && s.num == fresh && r->has_base && vhu_ring_base(r) != fresh &&
-		!vhu_has(b, VHOST_USER_PROTOCOL_F_STATUS) && !vhu_rings_any_running(b)) {
+		b->implicit_ok && !vhu_rings_any_running(b)) {
 		int ret = driver_started_over(b, e);
 
 		if (ret)
@@ -317,6 +319,7 @@ static void reset_all(struct vhu_backend *b)
 	vhu_inflight_drop(b);
 	b->has_features = false;
 	b->features = 0;
+	b->implicit_ok = false;
 }
 
 static int reset_device(struct vhu_backend *b, struct vhu_call *c, struct err *e)

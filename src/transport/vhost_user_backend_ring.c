@@ -91,12 +91,16 @@ static int ring_setup(struct vhu_ring *r, struct vq_setup *s, struct err *e)
 	return translate(r, s, e);
 }
 
-/* A front-end without STATUS says DRIVER_OK by starting a ring; so does QEMU 7.2, which has STATUS
- * but says DRIVER_OK only for network devices. */
+/*
+ * A front-end without STATUS says DRIVER_OK by starting a ring. So does QEMU 7.2 for all devices
+ * but network cards, although it has STATUS: it sets FEATURES_OK and no more. One that sets DRIVER
+ * is going to set DRIVER_OK, too.
+ */
 static void driver_ok(struct vhu_backend *b)
 {
-	if (b->dev->status & VIRTIO_S_DRIVER_OK)
+	if (b->dev->status & (VIRTIO_S_DRIVER | VIRTIO_S_DRIVER_OK))
 		return;
+	b->implicit_ok = true;
 	vdev_set_status(b->dev,
 		VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK);
 }

@@ -22,6 +22,8 @@
 	(PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) | PF(INFLIGHT_SHMFD) |              \
 		PF(RESET_DEVICE) | PF(CONFIGURE_MEM_SLOTS) | PF(STATUS))
 
+#define NEGOTIATED (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK)
+
 #define DEFAULT_MEM	   (UINT64_C(32) << 20)
 #define DEFAULT_QUEUE_SIZE 64
 #define TABLE_LEN	   32 /* entries of an indirect table */
@@ -261,8 +263,7 @@ static int handshake(struct vhud *d)
 	if (!ret)
 		ret = set_features(d);
 	if (!ret && vhud_has(d, VHOST_USER_PROTOCOL_F_STATUS))
-		ret = vhud_set_status(
-			d, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK);
+		ret = vhud_set_status(d, d->opts.lazy_status ? VIRTIO_S_FEATURES_OK : NEGOTIATED);
 	if (!ret)
 		ret = open_channel(d);
 	if (!ret)
@@ -387,10 +388,9 @@ int vhud_queue_resume(struct vhud *d, unsigned q, uint32_t base)
 
 int vhud_driver_ok(struct vhud *d)
 {
-	if (!vhud_has(d, VHOST_USER_PROTOCOL_F_STATUS))
+	if (!vhud_has(d, VHOST_USER_PROTOCOL_F_STATUS) || d->opts.lazy_status)
 		return 0;
-	return vhud_set_status(d,
-		VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK);
+	return vhud_set_status(d, NEGOTIATED | VIRTIO_S_DRIVER_OK);
 }
 
 int vhud_start(struct vhud *d, const struct vhud_opts *opts)

@@ -243,18 +243,15 @@ static struct counts counts_of(struct vhud_server *srv)
 	return c;
 }
 
-/* DRIVER_OK and reset reach the device from front-ends without STATUS too: a ring that starts is
- * the one, a stopped ring that starts from the beginning the other; a pause is neither. */
-static void starts_and_resets_without_status(struct tap *t)
+/* A ring that starts is the start of the device, a stopped ring that starts from the beginning a
+ * reset, and a pause neither. */
+static void starts_and_resets(struct tap *t, const struct vhud_opts *opts)
 {
-	const uint64_t no_status =
-		(FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | FEATURE(VHOST_USER_PROTOCOL_F_MQ));
-	const struct vhud_opts opts = { .nqueues = 1, .protocol = no_status };
 	struct counts before, after;
 	struct pair p;
 	uint32_t base;
 
-	REQUIRE(t, !pair_up(&p, &opts, "0"));
+	REQUIRE(t, !pair_up(&p, opts, "0"));
 	echo_once(t, p.d, 0, 1);
 	before = counts_of(&p.srv);
 	CHECK_EQ(t, before.starts, 1);
@@ -271,6 +268,44 @@ static void starts_and_resets_without_status(struct tap *t)
 	CHECK_EQ(t, after.starts, 2);
 	CHECK_EQ(t, after.resets, before.resets + 1);
 	pair_end(&p);
+}
+
+static void starts_and_resets_without_status(struct tap *t)
+{
+	const struct vhud_opts opts = { .nqueues = 1,
+		.protocol = FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) };
+
+	starts_and_resets(t, &opts);
+}
+
+/* QEMU 7.2 agrees on STATUS and then sets FEATURES_OK only. */
+static void starts_and_resets_with_half_a_status(struct tap *t)
+{
+	const struct vhud_opts opts = { .nqueues = 1,
+		.lazy_status = true,
+		.protocol = FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
+			    FEATURE(VHOST_USER_PROTOCOL_F_STATUS) };
+
+	starts_and_resets(t, &opts);
+}
+
+/* With a whole status the device starts at DRIVER_OK, not before. */
+static void starts_at_driver_ok(struct tap *t)
+{
+	const struct vhud_opts opts = { .nqueues = 2 };
+	struct vhud_server srv;
+	struct vhud *d;
+
+	REQUIRE(t, !vhud_serve(&srv, &echo_class, NULL));
+	d = vhud_open(srv.path);
+	REQUIRE(t, d && !vhud_negotiate(d, &opts));
+	CHECK(t, !vhud_queue_start(d, 0, 64) && !vhud_queue_start(d, 1, 64));
+	CHECK_EQ(t, counts_of(&srv).starts, 0);
+	CHECK(t, !vhud_driver_ok(d));
+	CHECK_EQ(t, counts_of(&srv).starts, 1);
+	echo_once(t, d, 1, 1);
+	vhud_close(d);
+	vhud_serve_end(&srv);
 }
 
 static void resets_and_starts_again(struct tap *t)
@@ -420,6 +455,8 @@ int main(void)
 	TAP_RUN(&t, signals_a_new_call_descriptor);
 	TAP_RUN(&t, polls_without_a_kick_descriptor);
 	TAP_RUN(&t, starts_and_resets_without_status);
+	TAP_RUN(&t, starts_and_resets_with_half_a_status);
+	TAP_RUN(&t, starts_at_driver_ok);
 	TAP_RUN(&t, resets_and_starts_again);
 	TAP_RUN(&t, memory_table_changes_while_running);
 	TAP_RUN(&t, broken_ring_needs_reset);
