@@ -229,17 +229,12 @@ static uint16_t available_bits(bool wrap)
 	return wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
 }
 
-static le16 *flags_at(struct vq *vq, uint16_t pos)
-{
-	return (le16 *)&vq->pack.desc[pos].rest + 3;
-}
-
 /* Commits the update that was under way if the driver has seen it, or rolls it back. */
 static void settle(struct vq *vq, struct record_packed *rec)
 {
 	const uint16_t bits = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
 	union positions p = rec->pos;
-	uint16_t flags = ld16(flags_at(vq, p.old_used_idx));
+	uint16_t flags = ld16(desc_flags(&vq->pack.desc[p.old_used_idx]));
 	bool moved = p.used_idx != p.old_used_idx || p.used_wrap != p.old_used_wrap;
 
 	if (moved && (flags & bits) != available_bits(p.old_used_wrap)) {
@@ -302,7 +297,7 @@ static void restore_ring(struct vq *vq, unsigned n)
 	r->avail_pos = r->used_pos;
 	r->avail_wrap = r->used_wrap;
 	while (n--) {
-		le16 *flags = flags_at(vq, r->avail_pos);
+		le16 *flags = desc_flags(&r->desc[r->avail_pos]);
 
 		st16(flags, (uint16_t)((ld16(flags) & ~bits) | available_bits(r->avail_wrap)));
 		if (++r->avail_pos == vq->size) {

@@ -26,12 +26,6 @@ static bool is_available(uint16_t flags, bool wrap)
 	return !!(flags & VIRTQ_DESC_F_AVAIL) == wrap && !!(flags & VIRTQ_DESC_F_USED) != wrap;
 }
 
-/* The flags' place in a descriptor: its last two bytes. */
-static le16 *flags_of(struct vring_desc *d)
-{
-	return (le16 *)&d->rest + 3;
-}
-
 int vq_packed_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 {
 	struct packed_ring *r = &vq->pack;
@@ -188,7 +182,7 @@ bool vq_packed_pending(struct vq *vq)
 {
 	struct packed_ring *r = &vq->pack;
 
-	return is_available(ld16_acquire(flags_of(&r->desc[r->avail_pos])), r->avail_wrap);
+	return is_available(ld16_acquire(desc_flags(&r->desc[r->avail_pos])), r->avail_wrap);
 }
 
 int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
@@ -243,7 +237,7 @@ void vq_packed_use(struct vq *vq, const struct vq_chain *c)
 		r->first_wrap = r->used_wrap;
 		r->first_flags = flags;
 		/* The old flags stay for now. */
-		flags = ld16(flags_of(d));
+		flags = ld16(desc_flags(d));
 	}
 	__atomic_store_n(&d->rest, htole64(rest | (uint64_t)flags << 48), __ATOMIC_RELAXED);
 	advance(vq, &r->used_pos, &r->used_wrap, c->ndesc);
@@ -279,7 +273,7 @@ bool vq_packed_flush(struct vq *vq)
 	r->pending = false;
 	if (vq->inflight)
 		vq_inflight_packed_showing(vq);
-	st16_release(flags_of(&r->desc[r->first_pos]), r->first_flags);
+	st16_release(desc_flags(&r->desc[r->first_pos]), r->first_flags);
 	if (vq->inflight)
 		vq_inflight_packed_shown(vq);
 	/* The flags before the question whether to interrupt (2.8.22). */

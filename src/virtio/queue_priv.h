@@ -172,6 +172,12 @@ static inline struct desc desc_read(const struct vring_desc *d)
 	};
 }
 
+/* Where a packed descriptor has its flags: in its last two bytes. */
+static inline le16 *desc_flags(struct vring_desc *d)
+{
+	return (le16 *)&d->rest + 3;
+}
+
 /* True if moving an index from `old` to `idx` passed the entry `event`. */
 static inline bool event_passed(uint16_t event, uint16_t idx, uint16_t old)
 {
