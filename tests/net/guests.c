@@ -65,6 +65,18 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void bed_free(struct bed *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		vhu_backend_destroy(b->backend[i]);
+		vdev_destroy(b->dev[i]);
+	}
+	switch_destroy(b->sw);
+	opt_free(switch_opts, &b->config);
+	ev_loop_destroy(b->loop);
+	free(b);
+}
+
 struct bed *bed_open(unsigned n, const char *const *keys)
 {
 	struct bed *b = calloc(1, sizeof(*b));
@@ -80,6 +92,7 @@ struct bed *bed_open(unsigned n, const char *const *keys)
 		ret = add_guest(b, i, keys ? keys[i] : NULL, &e);
 	if (ret) {
 		printf("# %s\n", e.msg);
+		bed_free(b);
 		return NULL;
 	}
 	pthread_create(&b->thread, NULL, run, b->loop);
@@ -118,14 +131,7 @@ void bed_close(struct bed *b)
 {
 	ev_stop(b->loop);
 	pthread_join(b->thread, NULL);
-	for (unsigned i = 0; i < b->n; i++) {
-		vhu_backend_destroy(b->backend[i]);
-		vdev_destroy(b->dev[i]);
-	}
-	switch_destroy(b->sw);
-	opt_free(switch_opts, &b->config);
-	ev_loop_destroy(b->loop);
-	free(b);
+	bed_free(b);
 }
 
 struct ask {

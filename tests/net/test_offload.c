@@ -181,8 +181,8 @@ static void check_segments(struct tap *t, const struct end *b, const struct pack
 
 static void one_segmentation(struct tap *t, const struct packet *k, unsigned mss, size_t piece)
 {
-	static uint8_t p[65536];
-	static struct iovec iov[65536];
+	static uint8_t p[66000];
+	static struct iovec iov[66000];
 	static struct end a, b;
 	struct layout l = make_packet(p, k, true);
 	struct net_hdr hdr = { .flags = NET_HDR_F_NEEDS_CSUM,
