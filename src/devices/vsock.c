@@ -165,6 +165,7 @@ static bool tx_packet(struct vsock *vs, const struct vq_chain *chain)
 	}
 	pkt_decode(&pkt, &hdr);
 	vs->tx_packets++;
+	vs->served = true;
 	tx_dispatch(vs, &pkt, &it);
 	return true;
 }
@@ -279,6 +280,7 @@ static bool rx_packet(struct vsock *vs, struct vq_chain *chain)
 	iov_write(&head, &hdr, HDR_LEN);
 	vq_push(chain->vq, chain, (uint32_t)HDR_LEN + pkt.len);
 	vs->rx_packets++;
+	vs->served = true;
 	return true;
 }
 
@@ -340,6 +342,8 @@ static void vsock_work(void *arg)
 	if (vs->tx_waits)
 		serve_tx(vs);
 	serve_rx(vs);
+	serve_event(vs);
+	vdev_check(&vs->dev, VSOCK_EVENTQ);
 	vdev_check(&vs->dev, VSOCK_TXQ);
 	vdev_check(&vs->dev, VSOCK_RXQ);
 }
@@ -364,8 +368,21 @@ static void vsock_reset(struct vdev *dev)
 		vsock_conn_free(vs->conns);
 	vs->rst_used = 0;
 	vs->tx_waits = false;
+	vs->served = false;
 	vs->event_due = false;
 	ev_task_cancel(&vs->work);
+}
+
+/* Queues that go on where another process left them: the driver has connections that this one
+ * knows nothing of, and is told (5.10.6.7). */
+static void vsock_queue_started(struct vdev *dev, unsigned q)
+{
+	struct vsock *vs = to_vsock(dev);
+
+	if (q != VSOCK_EVENTQ && vq_resumed(dev->queues[q]) && !vs->served) {
+		vs->event_due = true;
+		vsock_wake(vs);
+	}
 }
 
 static void vsock_config_read(struct vdev *dev, uint32_t offset, void *buf, uint32_t len)
@@ -458,6 +475,7 @@ const struct vdev_class vdev_vsock = {
 	.init = vsock_init,
 	.finish = vsock_finish,
 	.reset = vsock_reset,
+	.queue_started = vsock_queue_started,
 	.kick = vsock_kick,
 	.config_read = vsock_config_read,
 };

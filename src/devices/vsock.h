@@ -159,6 +159,7 @@ struct vsock {
 	unsigned rst_size, rst_head, rst_used;
 	struct ev_task work;
 	bool tx_waits;	/* packets of the guest wait for their turn or for room */
+	bool served;	/* packets were exchanged since the reset, so connections are known */
 	bool event_due; /* TRANSPORT_RESET waits for an event buffer */
 	struct log_limit complaints;
 	/* Metrics. */

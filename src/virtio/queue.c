@@ -112,6 +112,23 @@ static void forget(struct vq *vq)
 	*vq = (struct vq){ .call_fd = -1 };
 }
 
+static void position(const struct vq *vq, uint16_t *avail, uint16_t *used)
+{
+	if (vq->packed)
+		vq_packed_position(vq, avail, used);
+	else
+		vq_split_position(vq, avail, used);
+}
+
+static bool is_fresh(const struct vq *vq)
+{
+	const uint16_t first = vq->packed ? 0x8000 : 0;
+	uint16_t avail, used;
+
+	position(vq, &avail, &used);
+	return avail == first && used == first;
+}
+
 int vq_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 {
 	int ret = check_setup(s, e);
@@ -139,6 +156,7 @@ int vq_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 		forget(vq);
 		return ret;
 	}
+	vq->resumed = !is_fresh(vq);
 	vq->running = true;
 	vq->enabled = true;
 	vq_enable_kick(vq);
@@ -153,10 +171,7 @@ void vq_stop(struct vq *vq, uint16_t *avail_base, uint16_t *used_base)
 
 	if (vq->running) {
 		vq_flush(vq);
-		if (vq->packed)
-			vq_packed_position(vq, &avail, &used);
-		else
-			vq_split_position(vq, &avail, &used);
+		position(vq, &avail, &used);
 		forget(vq);
 	}
 	if (avail_base)
@@ -168,6 +183,11 @@ void vq_stop(struct vq *vq, uint16_t *avail_base, uint16_t *used_base)
 bool vq_running(const struct vq *vq)
 {
 	return vq->running;
+}
+
+bool vq_resumed(const struct vq *vq)
+{
+	return vq->resumed;
 }
 
 uint16_t vq_size(const struct vq *vq)

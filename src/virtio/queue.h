@@ -87,6 +87,9 @@ int vq_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 void vq_stop(struct vq *vq, uint16_t *avail_base, uint16_t *used_base);
 
 bool vq_running(const struct vq *vq);
+/* True if it was started where an earlier life of the device, maybe in another process, had
+ * stopped. */
+bool vq_resumed(const struct vq *vq);
 uint16_t vq_size(const struct vq *vq);
 /* Chains popped and not yet pushed. */
 unsigned vq_outstanding(const struct vq *vq);

@@ -96,6 +96,7 @@ struct packed_ring {
 struct vq {
 	bool running, enabled;
 	bool packed, event_idx, in_order, indirect;
+	bool resumed;	  /* not at a fresh ring's position when it started */
 	bool notify_late; /* an interrupt may have been lost in a former life */
 	uint16_t size;
 	uint16_t nfree; /* entries of free_slots */

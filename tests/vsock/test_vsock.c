@@ -402,6 +402,41 @@ static void device_reset_drops_connections(struct tap *t)
 	guest_close(&g);
 }
 
+/* The device's process is replaced under a running driver: its connections are gone, and it is told
+ * so by an event (5.10.6.7). A fresh driver gets no such event. */
+static void new_process_announces_the_loss(struct tap *t)
+{
+	struct vhud_server second;
+	struct vsock_key key;
+	uint32_t len = 0;
+	struct guest g;
+
+	open_guest(t, &g);
+	struct iovec event = { vhud_alloc(g.d, 8), 8 };
+
+	memset(event.iov_base, 0xff, 8);
+	CHECK_EQ(t, vhud_add(g.d, VSOCK_EVENTQ, &event, 0, 1, NULL), 0);
+	vhud_kick(g.d, VSOCK_EVENTQ);
+	int fd = connect_to_host(&g, STREAM, 2000, &key);
+
+	CHECK_EQ(t, vhud_wait(g.d, VSOCK_EVENTQ, NULL, NULL, 50), 0);
+	vhud_serve_end(&g.srv);
+	close(fd);
+	REQUIRE(t, !vhud_serve(&second, &vdev_vsock, "cid", "3", "uds", g.uds, NULL));
+	REQUIRE(t, !vhud_reconnect_fd(g.d, fd_unix_connect(second.path, SOCK_STREAM, NULL)));
+	g.srv = second;
+	vhud_kick(g.d, VSOCK_EVENTQ);
+	CHECK_EQ(t, vhud_wait(g.d, VSOCK_EVENTQ, NULL, &len, VHUD_TIMEOUT_MS), 1);
+	CHECK_EQ(t, len, 4);
+	CHECK_EQ(t, *(uint32_t *)event.iov_base, 0);
+	guest_send(&g, &key, VSOCK_OP_RW, 0, "x", 1);
+	CHECK(t, guest_expect(&g, &key, VSOCK_OP_RST, NULL, NULL));
+	fd = connect_to_host(&g, STREAM, 2001, &key);
+	CHECK(t, fd >= 0);
+	close(fd);
+	guest_close(&g);
+}
+
 /* The tx queue is served while no rx buffer is there (5.10.6.1.2); answers come later. */
 static void tx_goes_on_without_rx_buffers(struct tap *t)
 {
@@ -589,6 +624,7 @@ int main(void)
 		CASE(credit_violation_is_reset),
 		CASE(connections_are_bounded),
 		CASE(device_reset_drops_connections),
+		CASE(new_process_announces_the_loss),
 		CASE(tx_goes_on_without_rx_buffers),
 		CASE(answers_are_bounded),
 		CASE(short_header_needs_reset),
