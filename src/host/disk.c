@@ -75,25 +75,19 @@ static uint32_t direct_align(const struct disk *d)
 	return d->blockdev ? d->info.block_size : 4096;
 }
 
-/* A number from a file in sysfs, `def` if there is none. `queue` attributes of a partition are
- * those of the whole device. */
+/* A number from the device's queue in sysfs, `def` if there is none. That of a partition is the
+ * whole device's. */
 static uint64_t queue_attr(dev_t dev, const char *attr, uint64_t def)
 {
-	static const char *const forms[] = {
-		"/sys/dev/block/%u:%u/queue/%s",
-		"/sys/dev/block/%u:%u/../queue/%s",
-	};
 	unsigned long long v;
 
-	for (unsigned i = 0; i < ARRAY_LEN(forms); i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		char path[128];
 		autofclose FILE *f = NULL;
 
-		/* The formats are the constants above. */
-		_Pragma("GCC diagnostic push")
-			_Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"") snprintf(
-				path, sizeof(path), forms[i], major(dev), minor(dev), attr);
-		_Pragma("GCC diagnostic pop") f = fopen(path, "re");
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(dev),
+			minor(dev), i ? "../" : "", attr);
+		f = fopen(path, "re");
 		if (f && fscanf(f, "%llu", &v) == 1)
 			return v;
 	}
@@ -133,8 +127,7 @@ static int probe_file(
 
 	if (fstatfs(d->fd, &fs) < 0)
 		return err_sys(e, -errno, "cannot find out the file system of %s", o->path);
-	d->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
-		       fs.f_type == HUGETLBFS_MAGIC;
+	d->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 	i->size = (uint64_t)st->st_size;
 	i->block_size = DISK_SECTOR;
 	i->physical_size = (uint32_t)st->st_blksize;

@@ -681,6 +681,51 @@ static void reset_in_flight(struct tap *t)
 	tear_down(&f);
 }
 
+/* A front-end that goes away with requests in flight leaves a device that serves the next one. */
+static void front_end_vanishes(struct tap *t)
+{
+	struct vhud_opts o = { .features = ALL_BLK | ALL_RINGS, .nqueues = 1, .queue_size = 256 };
+	struct fixture f;
+	uint8_t data[512];
+	struct load l;
+
+	REQUIRE(t, make_image(t, &f, "/var/tmp"));
+	REQUIRE(t, !vhud_serve(&f.srv, &vdev_blk, "image", f.path, "cache", "directsync", NULL));
+	for (unsigned i = 0; i < 5; i++) {
+		f.d = vhud_open(f.srv.path);
+		REQUIRE(t, f.d && !vhud_start(f.d, &o));
+		CHECK(t, load_init(&l, t, f.d, 1, 1024));
+		load_submit(&l);
+		load_finish(&l);
+		vhud_close(f.d);
+	}
+	f.d = vhud_open(f.srv.path);
+	REQUIRE(t, f.d && !vhud_start(f.d, &o) && (f.mem = vhud_alloc(f.d, MEM)));
+	CHECK_EQ(t, request(&f, BLK_T_IN, 0, data, sizeof(data)), OK);
+	tear_down(&f);
+}
+
+static void lifetime(struct tap *t)
+{
+	char folder[] = "/dev/shm/avp-life-XXXXXX", command[128];
+	uint16_t v[3] = { 0 };
+	struct fixture f;
+
+	REQUIRE(t, mkdtemp(folder));
+	snprintf(command, sizeof(command),
+		"echo 0x03 0x04 >%s/life_time; echo 0x02 >%s/pre_eol_info", folder, folder);
+	CHECK_EQ(t, system(command), 0);
+	if (!set_up(t, &f, ALL_RINGS | ALL_BLK, "lifetime", folder))
+		return;
+	CHECK(t, vhud_features(f.d) & FEATURE(F_LIFETIME));
+	CHECK_EQ(t, request(&f, T_GET_LIFETIME, 0, v, sizeof(v)), OK);
+	CHECK(t, v[0] == 2 && v[1] == 3 && v[2] == 4);
+	CHECK_EQ(t, request(&f, T_GET_LIFETIME, 0, v, 5), IOERR);
+	tear_down(&f);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	CHECK_EQ(t, system(command), 0);
+}
+
 static void bad_keys(struct tap *t)
 {
 	static const char *const cases[][3] = {
@@ -730,6 +775,8 @@ int main(void)
 	TAP_RUN(&t, load_on_every_ring);
 	TAP_RUN(&t, load_on_many_queues);
 	TAP_RUN(&t, reset_in_flight);
+	TAP_RUN(&t, front_end_vanishes);
+	TAP_RUN(&t, lifetime);
 	TAP_RUN(&t, bad_keys);
 	return tap_done(&t);
 }

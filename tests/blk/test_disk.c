@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/loop.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -11,6 +10,7 @@
 
 #include "base/util.h"
 #include "host/disk.h"
+#include "loopdev.h"
 #include "tap.h"
 
 #define MIB  (UINT64_C(1) << 20)
@@ -418,28 +418,6 @@ static void lifetime(struct tap *t)
 		return;
 	CHECK_EQ(t, disk_lifetime(f.disk, v), -ENOTSUP);
 	tear_down(&f);
-}
-
-/* A loop device on `path`; its number, or -1 where that is not allowed. */
-static int loop_attach(const char *path, int *loop_fd)
-{
-	autoclose int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	autoclose int backing = open(path, O_RDWR | O_CLOEXEC);
-	struct loop_config c = { .fd = (uint32_t)backing, .info.lo_flags = LO_FLAGS_AUTOCLEAR };
-
-	for (unsigned i = 0; control >= 0 && i < 10; i++) {
-		int n = ioctl(control, LOOP_CTL_GET_FREE);
-		char dev[32];
-
-		snprintf(dev, sizeof(dev), "/dev/loop%d", n);
-		*loop_fd = n < 0 ? -1 : open(dev, O_RDWR | O_CLOEXEC);
-		if (*loop_fd < 0)
-			return -1;
-		if (!ioctl(*loop_fd, LOOP_CONFIGURE, &c))
-			return n;
-		close_fd(loop_fd);
-	}
-	return -1;
 }
 
 static void block_device(struct tap *t)

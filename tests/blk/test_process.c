@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kill -9 of the block device's process under a verified load: every request is answered exactly
- * once, with the right data. The program is $AVP. */
-#include <fcntl.h>
+/*
+ * The block device as a process of its own, in its jail. kill -9 under a verified load: every
+ * request is answered exactly once, with the right data. The program is $AVP.
+ */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "load.h"
+#include "loopdev.h"
 
 static void killed_under_load(struct tap *t, const char *folder, uint64_t features)
 {
@@ -73,6 +76,45 @@ static void packed_on_storage(struct tap *t)
 	killed_under_load(t, "/var/tmp", FEATURE(VIRTIO_F_RING_PACKED));
 }
 
+/* Discards of a block device are ioctls on a thread that starts when the jail has closed. */
+static void discard_in_the_jail(struct tap *t)
+{
+	struct vhud_opts o = { .features = UINT64_C(0x1fffe), .nqueues = 1 };
+	struct {
+		struct blk_hdr hdr;
+		struct blk_range range;
+	} discard = { { .type = 11 }, { .num_sectors = 2048 } };
+	char backing[] = "/dev/shm/avp-disk-XXXXXX", dev[32];
+	static uint8_t zeros[1 << 20];
+	int fd = mkstemp(backing), loop_fd = -1, n;
+	struct vhud_proc p;
+	struct stat st;
+	uint8_t status = 0xff;
+	struct vhud *d;
+
+	unlink(backing);
+	CHECK_EQ(t, pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+	snprintf(dev, sizeof(dev), "/proc/self/fd/%d", fd);
+	n = loop_attach(dev, &loop_fd);
+	if (n < 0) {
+		tap_skip(t, "no loop device can be set up here (needs root and the loop module)");
+		close(fd);
+		return;
+	}
+	snprintf(dev, sizeof(dev), "/dev/loop%d", n);
+	REQUIRE(t, !vhud_spawn(&p, "blk", "--image", dev, NULL));
+	REQUIRE(t, (d = vhud_open(p.path)));
+	REQUIRE(t, !vhud_start(d, &o));
+	CHECK(t, !fstat(fd, &st) && st.st_blocks == 2048);
+	CHECK_EQ(t, vhud_do(d, 0, &discard, sizeof(discard), &status, 1), 1);
+	CHECK_EQ(t, status, 0);
+	CHECK(t, !fstat(fd, &st) && st.st_blocks == 0);
+	vhud_close(d);
+	CHECK_EQ(t, vhud_spawn_end(&p), 0);
+	close(loop_fd);
+	close(fd);
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
@@ -81,5 +123,6 @@ int main(void)
 	TAP_RUN(&t, split_on_storage);
 	TAP_RUN(&t, packed_in_memory);
 	TAP_RUN(&t, packed_on_storage);
+	TAP_RUN(&t, discard_in_the_jail);
 	return tap_done(&t);
 }
