@@ -56,6 +56,94 @@ static void on_spin(const struct start_info *info)
 		__asm__ volatile("pause");
 }
 
+static volatile uint32_t ap_alive;
+
+void payload_ap(void)
+{
+	/* Its local APIC id, so that it is known to be another one. */
+	ap_alive = 1 + (read32(0xfee00020) >> 24);
+}
+
+static void delay(void)
+{
+	uint64_t until = rdtsc() + 50000000;
+
+	while (rdtsc() < until)
+		__asm__ volatile("pause");
+}
+
+/* Starts the second processor as the MP specification says: INIT, SIPI. */
+static void on_ap(const struct start_info *info)
+{
+	uint8_t *low = ptr(0x8000);
+	uint64_t limit;
+
+	irq_setup();
+	for (size_t i = 0; i < (size_t)(ap_end - ap_start); i++)
+		low[i] = ap_start[i];
+	write32(0xfee00310, 1u << 24);
+	write32(0xfee00300, 0x4500);
+	delay();
+	write32(0xfee00310, 1u << 24);
+	write32(0xfee00300, 0x4608);
+	limit = rdtsc() + 20000000000ull;
+	while (!ap_alive && rdtsc() < limit)
+		__asm__ volatile("pause");
+	put_value("second-cpu", ap_alive);
+	power_off();
+}
+
+/* The power button: SCI is line 9 of the IOAPIC, its status is PM1. */
+static void on_button(const struct start_info *info)
+{
+	outw(0x602, 1 << 8);
+	put("waiting\n");
+	while (!(inw(0x600) & (1 << 8)))
+		__asm__ volatile("pause");
+	put("pressed\n");
+	outw(0x600, 1 << 8);
+	check(!(inw(0x600) & (1 << 8)), "status-cleared");
+	power_off();
+}
+
+static void on_tables(const struct start_info *info)
+{
+	const char *rsdp = ptr(info->rsdp);
+	uint8_t sum = 0;
+
+	for (unsigned i = 0; i < 36; i++)
+		sum = (uint8_t)(sum + (uint8_t)rsdp[i]);
+	check(same(rsdp, "RSD PTR ", 8), "rsdp-signature");
+	check(!sum, "rsdp-checksum");
+	check(same(ptr(*(uint64_t *)ptr(info->rsdp + 24)), "XSDT", 4), "xsdt-signature");
+	power_off();
+}
+
+static void on_cpuid(const struct start_info *info)
+{
+	uint32_t eax, ebx, ecx, edx;
+
+	__asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1), "c"(0));
+	put_value("cpus", (ebx >> 16) & 0xff);
+	check(ecx >> 31, "hypervisor");
+	__asm__ volatile("cpuid"
+			 : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx)
+			 : "a"(0x40000000), "c"(0));
+	check(ebx == 0x4b4d564b, "kvm-signature");
+	power_off();
+}
+
+/* Addresses where nothing is read as ones, and swallow writes. */
+static void on_nothing(const struct start_info *info)
+{
+	write32(0xfd000000, 0x12345678);
+	check(read32(0xfd000000) == 0xffffffff, "mmio-nothing");
+	outb(0x2f8, 1);
+	check(inb(0x2f8) == 0xff, "port-nothing");
+	check(pci_read(9, 0) == 0xffffffff, "slot-empty");
+	power_off();
+}
+
 static void on_off(const struct start_info *info)
 {
 	power_off();
@@ -71,11 +159,15 @@ static const struct {
 	{ "triple", on_triple },
 	{ "spin", on_spin },
 	{ "off", on_off },
+	{ "ap", on_ap },
+	{ "button", on_button },
+	{ "tables", on_tables },
+	{ "cpuid", on_cpuid },
+	{ "nothing", on_nothing },
+	{ "pci", case_pci },
+	{ "intx", case_intx },
+	{ "mmio", case_mmio },
 };
-
-void payload_ap(void)
-{
-}
 
 void payload_main(const struct start_info *info)
 {

@@ -46,6 +46,13 @@ void put_value(const char *name, uint64_t v)
 	put("\n");
 }
 
+void check(bool ok, const char *name)
+{
+	put(ok ? "ok " : "FAILED ");
+	put(name);
+	put("\n");
+}
+
 bool same(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -107,6 +107,7 @@ static inline uint64_t rdtsc(void)
 /* Of start.S. */
 extern uint8_t ap_start[], ap_end[];
 extern volatile uint32_t irq_count;
+extern volatile uint32_t irq_ack; /* register that the handler writes 3 to, or 0 */
 void isr_count(void);
 void isr_other(void);
 
@@ -123,8 +124,16 @@ void irq_setup(void);
 bool irq_wait(uint32_t n);
 void power_off(void) __attribute__((noreturn));
 
+/* Checks one fact; the serial port says "ok NAME" or "FAILED NAME". */
+void check(bool ok, const char *name);
+
 uint32_t pci_read(unsigned slot, unsigned reg);
 void pci_write(unsigned slot, unsigned reg, uint32_t v);
+
+/* Of virtio.c: the cases that drive an entropy device. */
+void case_pci(const struct start_info *info);
+void case_intx(const struct start_info *info);
+void case_mmio(const struct start_info *info);
 
 /* Called from start.S. */
 void payload_main(const struct start_info *info);

@@ -100,7 +100,11 @@ ap64:
 isr_count:
 	pushq %rax
 	incl irq_count
-	movl $0xfee000b0, %eax
+	movl irq_ack, %eax /* a level-triggered device wants to be told */
+	testl %eax, %eax
+	jz 5f
+	movl $3, (%rax)
+5:	movl $0xfee000b0, %eax
 	movl $0, (%rax)
 	popq %rax
 	iretq
@@ -119,10 +123,12 @@ gdt:
 gdt_desc:
 	.word 31
 	.long gdt
-	.global start_info_addr, irq_count
+	.global start_info_addr, irq_count, irq_ack
 start_info_addr:
 	.long 0
 irq_count:
+	.long 0
+irq_ack:
 	.long 0
 
 	.section .bss

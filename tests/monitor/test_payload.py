@@ -1,0 +1,292 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The monitor with a bare-metal guest on /dev/kvm: boot, devices, interrupts, exit statuses, control."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+
+AVP = os.environ["AVP"]
+PAYLOAD = os.environ["PAYLOAD"]
+LIMIT = 60
+RNG = ["--device", "type=rng,isolate=false"]
+
+
+class Guest:
+    """A running monitor whose COM1 is a file; `control` is our end of its control descriptor."""
+
+    def __init__(self, case, *options, control=False):
+        self.dir = tempfile.TemporaryDirectory()
+        self.serial = os.path.join(self.dir.name, "serial")
+        argv = [AVP, "monitor", "--name", "t", "--memory", "64M", "--kernel", PAYLOAD, "--cmdline", case]
+        argv += ["--serial", self.serial, *options]
+        self.control, fds = None, ()
+        if control:
+            self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.control.settimeout(LIMIT)
+            argv += ["--control-fd", str(theirs.fileno())]
+            fds = (theirs.fileno(),)
+        self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+                                        pass_fds=fds)
+        if control:
+            theirs.close()
+
+    def event(self):
+        return json.loads(self.control.recv(4096) or b"{}")
+
+    def wait_event(self, name):
+        while True:
+            event = self.event()
+            if not event or event.get("event") == name:
+                return event
+
+    def wait_output(self, text):
+        """Returns when the guest has written `text`; the process's end or the limit raise."""
+        import time
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            if text in self.output():
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError("no '%s' in %r" % (text, self.output()))
+
+    def output(self):
+        try:
+            with open(self.serial, encoding="ascii", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def end(self):
+        try:
+            _, self.messages = self.process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            _, self.messages = self.process.communicate()
+            raise AssertionError("did not end; its output: %r, messages: %r" % (self.output(), self.messages))
+        finally:
+            if self.control:
+                self.control.close()
+        return self.process.returncode
+
+
+def run(case, *options):
+    guest = Guest(case, *options)
+    status = guest.end()
+    return status, guest.output(), guest.messages
+
+
+def same(found, wanted):
+    if found != wanted:
+        raise AssertionError("found %r, wanted %r" % (found, wanted))
+
+
+def all_ok(case, least, *options):
+    """A case that checks itself."""
+    status, out, messages = run(case, *options)
+    lines = out.split("\n")
+    failed = [line for line in lines if line.startswith("FAILED") or "unexpected" in line]
+    if failed or status or sum(line.startswith("ok ") for line in lines) < least:
+        raise AssertionError("status %d, output:\n%s\nmessages: %s" % (status, out, messages))
+
+
+def test_start_info():
+    with tempfile.NamedTemporaryFile() as initrd:
+        initrd.write(b"hello from the host\0")
+        initrd.flush()
+        status, out, _ = run("info", "--initrd", initrd.name)
+    same(status, 0)
+    lines = out.split("\n")
+    for line in ("magic 336ec578", "version 1", "modules 1", "module-size 14", "module-text hello from the host",
+                 "map 0 9fc00 1", "map 100000 3f00000 1", "rsdp e0000"):
+        if line not in lines:
+            raise AssertionError("no '%s' in %r" % (line, out))
+
+
+def test_memory_above_4g():
+    """4 GiB of RAM are 3 below the hole and 1 above; nothing of it is touched, so it costs nothing."""
+    status, out, _ = run("info", "--memory", "4G")
+    same(status, 0)
+    same("map 100000 bff00000 1" in out and "map 100000000 40000000 1" in out, True)
+
+
+def test_acpi_tables():
+    all_ok("tables", 3)
+
+
+def test_cpuid():
+    status, out, _ = run("cpuid", "--cpus", "3")
+    same((status, out.split("\n")[0], out.count("ok ")), (0, "cpus 4", 2))
+
+
+def test_second_cpu():
+    status, out, _ = run("ap", "--cpus", "2")
+    same((status, out), (0, "second-cpu 2\n"))
+
+
+def test_unclaimed_addresses():
+    all_ok("nothing", 3)
+
+
+def test_virtio_pci():
+    all_ok("pci", 23, *RNG)
+
+
+def test_virtio_pci_intx():
+    all_ok("intx", 19, *RNG)
+
+
+def test_virtio_mmio():
+    all_ok("mmio", 15, "--transport", "mmio", *RNG)
+
+
+def test_power_off():
+    status, _, messages = run("off")
+    same((status, messages), (0, "t: guest powered off\n"))
+
+
+def test_reset_register():
+    status, out, messages = run("reset")
+    same((status, out, "reset" in messages), (10, "", True))
+
+
+def test_reset_keyboard_controller():
+    status, out, _ = run("i8042")
+    same((status, out), (10, ""))
+
+
+def test_triple_fault():
+    status, _, messages = run("triple")
+    same((status, "triple fault on CPU 0" in messages), (11, True))
+
+
+def test_power_button_by_sigterm():
+    guest = Guest("button")
+    guest.wait_output("waiting")
+    guest.process.send_signal(signal.SIGTERM)
+    same((guest.end(), guest.output()), (0, "waiting\npressed\nok status-cleared\n"))
+
+
+def test_power_button_by_command():
+    guest = Guest("button", control=True)
+    event = guest.wait_event("running")
+    same(0 < event["us"] < LIMIT * 1000000, True)
+    guest.wait_output("waiting")
+    guest.control.send(b"powerbutton")
+    same(guest.wait_event("exit"), {"event": "exit", "reason": "poweroff"})
+    same(guest.end(), 0)
+
+
+def test_quit_by_command():
+    guest = Guest("spin", "--cpus", "2", control=True)
+    guest.wait_output("spinning")
+    guest.control.send(b"quit")
+    same(guest.wait_event("exit"), {"event": "exit", "reason": "forced"})
+    same(guest.end(), 12)
+
+
+def test_quit_by_two_interrupts():
+    guest = Guest("spin")
+    guest.wait_output("spinning")
+    guest.process.send_signal(signal.SIGINT)
+    while "power button" not in guest.process.stderr.readline():
+        pass
+    guest.process.send_signal(signal.SIGINT)
+    same(guest.end(), 12)
+
+
+def test_supervisor_gone():
+    guest = Guest("spin", control=True)
+    guest.wait_output("spinning")
+    guest.control.close()
+    guest.control = None
+    same(guest.end(), 12)
+
+
+def cpu_ticks(pid):
+    """Of the whole process, from user and system time in /proc."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_pause_and_resume():
+    import time
+    guest = Guest("spin", control=True)
+    guest.wait_output("spinning")
+    guest.control.send(b"pause")
+    while guest.wait_event("status").get("state") != "paused":
+        pass
+    # The processor leaves the guest within a moment; then the process uses no time at all.
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        before = cpu_ticks(guest.process.pid)
+        time.sleep(0.2)
+        if cpu_ticks(guest.process.pid) == before:
+            break
+    else:
+        raise AssertionError("a paused guest uses processor time")
+    guest.control.send(b"resume")
+    same(guest.wait_event("status")["state"], "running")
+    end = time.monotonic() + LIMIT
+    while cpu_ticks(guest.process.pid) == before:
+        if time.monotonic() > end:
+            raise AssertionError("a resumed guest does not run")
+        time.sleep(0.05)
+    guest.control.send(b"quit")
+    same(guest.end(), 12)
+
+
+def test_unknown_command():
+    guest = Guest("spin", control=True)
+    guest.wait_event("running")
+    guest.control.send(b"dance")
+    same(guest.event(), {"event": "error", "reason": "unknown command"})
+    guest.control.send(b"status")
+    same(guest.event(), {"event": "status", "state": "running"})
+    guest.control.send(b"quit")
+    same(guest.end(), 12)
+
+
+def test_usage():
+    for options, words in (
+            (["--kernal", "x"], "kernel"), (["--memory", "3000000"], "multiple of 4K"), (["--cpus", "0"], "cpus"),
+            (["--device", "type=rng"], "socket"), (["--device", "type=frobnicator,isolate=false"], "frobnicator"),
+            (["--device", "type=rng,isolate=false,colour=red"], "colour"), (["extra"], "extra"),
+            (["--kernel", "/nonexistent/kernel"], "/nonexistent/kernel")):
+        status, _, messages = run("off", *options)
+        if status not in (1, 2) or words not in messages:
+            raise AssertionError("%s: status %d, %r" % (options, status, messages))
+
+
+def kvm_missing():
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as e:
+        return "/dev/kvm cannot be opened: %s" % e.strerror
+    return None
+
+
+def main():
+    tests = [(name, f) for name, f in globals().items() if name.startswith("test_")]
+    print("1..%d" % len(tests))
+    skip, failed = kvm_missing(), 0
+    for n, (name, function) in enumerate(tests, 1):
+        if skip:
+            print("ok %d - %s # SKIP %s" % (n, name, skip))
+            continue
+        try:
+            function()
+            print("ok %d - %s" % (n, name), flush=True)
+        except Exception as e:
+            failed += 1
+            print("# " + "\n# ".join(str(e).split("\n")))
+            print("not ok %d - %s" % (n, name), flush=True)
+    return failed > 0
+
+
+raise SystemExit(main())
