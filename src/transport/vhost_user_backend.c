@@ -98,7 +98,7 @@ static int receive(struct vhu_backend *b)
 	}
 	if (ret == -EPIPE || ret == -ECONNRESET)
 		log_debug(b->log, "the front-end closed the connection");
-	else if (log_allowed(&b->complaints, VHU_COMPLAINTS_BURST))
+	else if (vhu_may_complain(b))
 		log_warn(b->log, "disconnecting the front-end: %s", e.msg);
 	return -1;
 }

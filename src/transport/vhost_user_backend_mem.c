@@ -121,7 +121,8 @@ static uint64_t inflight_stride(const struct vhu_backend *b, uint16_t queue_size
 static int refuse_inflight(
 	struct vhu_backend *b, struct vhu_call *c, const char *why, struct err *e)
 {
-	log_warn(b->log, "GET_INFLIGHT_FD refused: %s", why);
+	if (vhu_may_complain(b))
+		log_warn(b->log, "GET_INFLIGHT_FD refused: %s", why);
 	c->p->inflight.mmap_size = 0;
 	return vhu_reply(b, c, c->p, c->size, NULL, e);
 }

@@ -55,8 +55,11 @@ struct vhu_backend {
 	struct log_limit complaints;
 };
 
-/* Messages a second that a peer can cause. */
-#define VHU_COMPLAINTS_BURST 20u
+/* True if a message that the peer caused may be written now. */
+static inline bool vhu_may_complain(struct vhu_backend *b)
+{
+	return log_allowed(&b->complaints, 20);
+}
 
 /* A request being handled. */
 struct vhu_call {

@@ -285,9 +285,10 @@ static int get_config(struct vhu_backend *b, struct vhu_call *c, struct err *e)
 
 	if (!cfg->size || !range_in(cfg->offset, cfg->size, VHOST_USER_CONFIG_MAX) ||
 		(c->size != whole && c->size != VHOST_USER_CONFIG_HDR_SIZE)) {
-		log_warn(b->log,
-			"GET_CONFIG refused: %u bytes at %u in a message of %u; at most %d",
-			cfg->size, cfg->offset, c->size, VHOST_USER_CONFIG_MAX);
+		if (vhu_may_complain(b))
+			log_warn(b->log,
+				"GET_CONFIG refused: %u bytes at %u in a message of %u; at most %d",
+				cfg->size, cfg->offset, c->size, VHOST_USER_CONFIG_MAX);
 		return vhu_reply(b, c, NULL, 0, NULL, e);
 	}
 	vdev_config_read(b->dev, cfg->offset, cfg->data, cfg->size);
@@ -448,7 +449,7 @@ static int handle(struct vhu_backend *b, const struct request *r, struct vhu_cal
 /* REPLY_ACK: a failure is told to who asked; nobody else could know, so the connection ends. */
 static int acknowledge(struct vhu_backend *b, struct vhu_call *c, int result, struct err *e)
 {
-	if (result && log_allowed(&b->complaints, VHU_COMPLAINTS_BURST))
+	if (result && vhu_may_complain(b))
 		log_warn(b->log, "refused: %s", e->msg);
 	return reply_u64(b, c, (uint64_t)-result, e);
 }

@@ -169,8 +169,10 @@ static void kicked(void *arg, uint32_t events)
 
 	/* Something that is no eventfd could be ready for ever. */
 	if (ret < 0 || (!ret && events & (EPOLLHUP | EPOLLERR))) {
-		log_warn(r->b->log,
-			"ring %u: the kick descriptor is unusable; not watched any more", r->index);
+		if (vhu_may_complain(r->b))
+			log_warn(r->b->log,
+				"ring %u: the kick descriptor is unusable; not watched any more",
+				r->index);
 		ev_fd_del(&r->kick_watch);
 		return;
 	}
@@ -178,7 +180,7 @@ static void kicked(void *arg, uint32_t events)
 		return;
 	if (vhu_ring_running(r))
 		vdev_kick(r->b->dev, r->index);
-	else if (vhu_ring_start(r, &e))
+	else if (vhu_ring_start(r, &e) && vhu_may_complain(r->b))
 		log_warn(r->b->log, "a kick cannot start ring %u: %s", r->index, e.msg);
 }
 
@@ -268,8 +270,11 @@ int vhu_rings_resume(struct vhu_backend *b, struct err *e)
 	for (unsigned i = 0; i < b->dev->nqueues; i++) {
 		struct vhu_ring *r = &b->rings[i];
 
-		if (r->resume && !ret)
-			ret = vhu_ring_start(r, e);
+		if (r->resume) {
+			int result = vhu_ring_start(r, ret ? NULL : e);
+
+			ret = ret ? ret : result;
+		}
 		r->resume = false;
 	}
 	return ret;

@@ -344,8 +344,12 @@ static int begin(struct frontend *f, struct err *e)
 {
 	int ret = connect_first(f, e);
 
-	if (!ret)
-		ret = fe_handshake(f, &f->link, &f->offered, &f->channel, e);
+	if (ret)
+		return ret;
+	/* Somebody else may hold the listening socket while the back-end starts. */
+	f->link.timeout_ms = f->opts.connect_ms;
+	ret = fe_handshake(f, &f->link, &f->offered, &f->channel, e);
+	f->link.timeout_ms = f->opts.request_ms;
 	if (!ret)
 		ret = ask_queue_num(f, e);
 	if (ret)

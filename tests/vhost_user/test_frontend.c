@@ -479,7 +479,7 @@ static void fails_rather_than_hangs(struct tap *t)
 	/* Somebody listens, and never says a word. */
 	mute = fd_unix_listen("/tmp/vhu-mute.sock", SOCK_STREAM, &e);
 	REQUIRE(t, mute >= 0);
-	opts = (struct vhu_frontend_opts){ .path = "/tmp/vhu-mute.sock", .request_ms = 100 };
+	opts = (struct vhu_frontend_opts){ .path = "/tmp/vhu-mute.sock", .connect_ms = 100 };
 	CHECK(t, !guest_begin(&g, &opts));
 	guest_end(&g);
 	close(mute);
