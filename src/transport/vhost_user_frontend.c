@@ -32,7 +32,7 @@ static const struct config_layout {
 	uint16_t len;
 	uint16_t state_offset, state_len; /* writable field that holds state */
 } config_layouts[] = {
-	{ 1, 24, 0, 0 },   /* net */
+	{ 1, 28, 0, 0 },   /* net */
 	{ 2, 96, 32, 1 },  /* blk: writeback */
 	{ 3, 12, 0, 0 },   /* console: emerg_wr is an act, no state */
 	{ 4, 0, 0, 0 },	   /* rng */
@@ -340,6 +340,18 @@ static int ask_queue_num(struct frontend *f, struct err *e)
 	return 0;
 }
 
+/* A back-end may know an older, shorter configuration space, and refuse to read more of it. */
+static int first_config(struct frontend *f)
+{
+	int ret = fe_fetch_config(f);
+
+	while (ret == -EREMOTEIO && f->base.config_len > 4) {
+		f->base.config_len = (f->base.config_len - 1) & ~3u;
+		ret = fe_fetch_config(f);
+	}
+	return ret;
+}
+
 static int begin(struct frontend *f, struct err *e)
 {
 	int ret = connect_first(f, e);
@@ -354,7 +366,7 @@ static int begin(struct frontend *f, struct err *e)
 		ret = ask_queue_num(f, e);
 	if (ret)
 		return ret;
-	ret = fe_fetch_config(f);
+	ret = first_config(f);
 	if (ret)
 		return err_sys(e, ret,
 			"reading %u bytes of configuration from the back-end at '%s'",
