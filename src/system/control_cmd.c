@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The commands of the control socket. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -137,6 +138,21 @@ static void cmd_stop(const struct request *rq)
 	answer_when_over(rq, u);
 }
 
+/* For tests of what follows: as if the process had crashed. */
+static void cmd_kill(const struct request *rq)
+{
+	struct unit *u;
+
+	if (!find_unit(rq, "name", false, &u))
+		return;
+	if (!u || !u->proc.pid) {
+		control_refuse(rq->client, rq->id, "'name' must be that of a running process");
+		return;
+	}
+	proc_signal(&u->proc, SIGKILL);
+	control_answer(rq->client, rq->id, NULL);
+}
+
 static void cmd_shutdown(const struct request *rq)
 {
 	supervisor_stop(rq->s, is_true(rq->msg, "force"));
@@ -207,7 +223,8 @@ static void cmd_stats(const struct request *rq)
 	for (unsigned i = 0; p && i < rq->s->nunits; i++) {
 		struct unit *v = &rq->s->units[i];
 
-		if ((u && u != v) || v->state != UNIT_RUNNING || proc_send(&v->proc, "stats"))
+		if ((u && u != v) || unit_is_vm(v) || v->state != UNIT_RUNNING ||
+			proc_send(&v->proc, "stats"))
 			continue;
 		cJSON_AddNullToObject(p->stats, v->plan->name);
 		any = true;
@@ -404,6 +421,7 @@ static const struct {
 	{ "stop", cmd_stop },
 	{ "restart", cmd_restart },
 	{ "logs", cmd_logs },
+	{ "kill", cmd_kill },
 	{ "stats", cmd_stats },
 	{ "console", cmd_console },
 	{ "console-size", cmd_console_size },

@@ -107,7 +107,7 @@ static int take_line(struct jsonl *j)
 	if (!nl)
 		return j->in_len > JSONL_LINE_MAX ? -1 : 0;
 	*nl = 0;
-	msg = cJSON_Parse(j->in);
+	msg = cJSON_ParseWithOpts(j->in, NULL, true); /* nothing may follow it */
 	j->in_len -= (size_t)(nl + 1 - j->in);
 	memmove(j->in, nl + 1, j->in_len);
 	if (!cJSON_IsObject(msg)) {

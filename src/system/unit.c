@@ -17,7 +17,7 @@
 #define FORCE_LIMIT  (3000 * MS)  /* for a monitor to end by its own hand */
 #define BACKOFF_MIN  (10 * MS)
 #define BACKOFF_MAX  (5000 * MS)
-#define STEADY	     (10000 * MS) /* who ran that long failed for the first time */
+#define STEADY	     (5000 * MS) /* who ran that long failed for the first time */
 
 /* Deaths in a row until a device process is given up. */
 #define DEVICE_DEATHS_MAX 10u

@@ -80,7 +80,8 @@ static void messages_come_whole(struct tap *t)
 
 static void nonsense_ends_the_connection(struct tap *t)
 {
-	static const char *const texts[] = { "hello\n", "[1]\n", "7\n", "\n", "{\"n\":1\n" };
+	static const char *const texts[] = { "hello\n", "[1]\n", "7\n", "\n", "{\"n\":1\n",
+		"{}{}\n", "{} x\n" };
 
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
 		struct link l;

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The system file, through `avp check`: what is correct, and what is said about what is not."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+AVP = os.path.abspath(sys.argv[1])
+
+VM = "vms: {a: {boot: {kernel: k}, devices: [%s]}}\n"
+
+# Name, file, the messages it must get: beginnings of "LINE:COLUMN: text".
+BAD = [
+    ("unknown key, near", "vms:\n  a:\n    memroy: 1M\n    boot: {kernel: k}\n",
+     ["3:5: unknown key 'memroy' (did you mean 'memory'?); allowed: boot, cpus, devices, memory"]),
+    ("unknown key, far", "vms: {a: {boot: {kernel: k}}}\nquux: 1\n", ["2:1: unknown key 'quux'; allowed: name, jail"]),
+    ("unknown key of a section", "vms: {a: {boot: {kernel: k, initird: i}}}\n",
+     ["1:29: unknown key 'initird' (did you mean 'initrd'?); allowed: kernel, initrd, cmdline"]),
+    ("unknown key of a device", VM % "{type: blk, imge: x}",
+     ["1:40: key 'image' is missing", "1:52: unknown key 'imge' (did you mean 'image'?)"]),
+    ("unknown device type", VM % "{type: blck}",
+     ["1:47: unknown device type 'blck' (did you mean 'blk'?); there are:"]),
+    ("device without type", VM % "{image: x}", ["1:40: a device needs 'type'"]),
+    ("device that is a word", VM % "blk", ["1:40: a device must be a map, not text"]),
+    ("number out of range", "vms: {a: {cpus: 0, boot: {kernel: k}}}\n",
+     ["1:17: '0' is no value for 'cpus': it takes a whole number from 1 to"]),
+    ("not a number", "vms: {a: {cpus: {count: two}, boot: {kernel: k}}}\n", ["1:25: 'two' is no value for 'cpus'"]),
+    ("not a size", "vms: {a: {memory: lots, boot: {kernel: k}}}\n", ["1:19: 'lots' is no value for 'memory': it takes bytes"]),
+    ("not one of the words", "vms: {a: {restart: sometimes, boot: {kernel: k}}}\n",
+     ["1:20: 'sometimes' is no value for 'restart': it takes one of no, on-failure, always"]),
+    ("map for a word", "vms: {a: {memory: {a: b}, boot: {kernel: k}}}\n", ["1:19: 'memory' must be one word, not a map"]),
+    ("list for a map", "vms: [a]\n", ["1:6: 'vms' must be a map, not a list"]),
+    ("key twice", "vms: {a: {memory: 4M, memory: 8M, boot: {kernel: k}}}\n", ["1:23: 'memory' is already in line 1"]),
+    ("VM twice", "vms:\n  a: {boot: {kernel: k}}\n  a: {boot: {kernel: k}}\n", ["3:3: 'a' is already in line 2"]),
+    ("no kernel", "vms: {a: {memory: 4M}}\n", ["1:10: key 'kernel' is missing"]),
+    ("no VMs", "switches: {car: }\n", ["1:1: the file needs 'vms'"]),
+    ("empty VMs", "vms: {}\n", ["1:6: 'vms' is empty"]),
+    ("name with a slash", "vms: {a/b: {boot: {kernel: k}}}\n", ["1:7: 'a/b' cannot be a name"]),
+    ("name that is too long", "vms: {%s: {boot: {kernel: k}}}\n" % ("a" * 25), ["1:7: 'aaaaaaaaaaaaaaaaaaaaaaaaa' cannot be"]),
+    ("device name twice", VM % "{type: rng, name: r}, {type: rng, name: r}",
+     ["1:62: the name 'r' is taken by the device in line 1"]),
+    ("unknown switch", "vms: {a: {boot: {kernel: k}, devices: [{type: net, switch: carr}]}}\nswitches: {car: }\n",
+     ["1:40: there is no switch 'carr' (did you mean 'car'?)"]),
+    ("context ID twice", "vms:\n  a: {boot: {kernel: k}, devices: [{type: vsock, cid: 3}]}\n"
+     "  b: {boot: {kernel: k}, devices: [{type: vsock, cid: 0x3}]}\n", ["3:55: cid '0x3' is taken by a/vsock0 (line 2)"]),
+    ("MAC twice", VM % "{type: net, mac: '52:54:00:00:00:0a'}, {type: net, mac: '52:54:00:00:00:0A'}",
+     ["1:96: mac '52:54:00:00:00:0A' is taken by a/net0 (line 1)"]),
+    ("image written twice", VM % "{type: blk, image: k}, {type: blk, image: ./k, readonly: true}",
+     ["1:82: image "]),
+    ("socket and isolate", VM % "{type: rng, socket: s, isolate: false}", ["1:40: 'isolate: false' and 'socket' exclude"]),
+    ("grace", "grace: soon\nvms: {a: {boot: {kernel: k}}}\n", ["1:8: 'grace' takes a time"]),
+    ("alias", "vms: &x {a: {boot: {kernel: k}}}\nname: *x\n", ["1:6: anchors (&name) are not supported"]),
+    ("second document", "vms: {a: {boot: {kernel: k}}}\n---\nvms: {}\n", ["2:1: a second document"]),
+    ("not YAML", "vms: {a: [}\n", ["1:11: not YAML"]),
+    ("tab", "vms:\n\ta: 1\n", ["2:1: not YAML"]),
+    ("list of lists", "[" * 40 + "]" * 40 + "\n", ["1:18: nested too deeply"]),
+    ("control bytes in a key", 'vms: {a: {"x\\e[2J": 1, boot: {kernel: k}}}\n', ["1:11: unknown key 'x?[2J'"]),
+]
+
+
+class Tap:
+    def __init__(self):
+        self.n = self.failed = 0
+
+    def check(self, name, good, *details):
+        self.n += 1
+        for line in details if not good else ():
+            for part in str(line).splitlines():
+                print(f"# {part}")
+        print(f"{'ok' if good else 'not ok'} {self.n} - {name}", flush=True)
+        self.failed += not good
+
+
+def check(folder, text, *args):
+    path = os.path.join(folder, "sys.yaml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    done = subprocess.run([AVP, "check", path, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                          check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode(), path
+
+
+def test_bad(tap, folder):
+    for name, text, messages in BAD:
+        status, _, err, path = check(folder, text)
+        lines = err.splitlines()
+        good = status == 2 and len(lines) == len(messages) and all(
+            line.startswith(f"{path}:{message}") for line, message in zip(lines, messages))
+        tap.check(f"error: {name}", good, f"status {status}", err)
+
+
+def test_many(tap, folder):
+    status, _, err, _ = check(folder, "vms: {a: {boot: {kernel: k}, " + ", ".join(f"z{i}zzzz: 1" for i in range(50)) + "}}\n")
+    lines = err.splitlines()
+    tap.check("errors are bounded", status == 2 and len(lines) == 21 and lines[-1] == "(and 30 more)", err)
+
+
+def test_files(tap, folder):
+    done = subprocess.run([AVP, "check", "/nonexistent/x.yaml"], stderr=subprocess.PIPE, timeout=60, check=False)
+    tap.check("a file that is not there", done.returncode == 2 and b"/nonexistent/x.yaml" in done.stderr, done.stderr)
+    done = subprocess.run([AVP, "check", "/dev/zero"], stderr=subprocess.PIPE, timeout=60, check=False)
+    tap.check("an endless file", done.returncode == 2 and b"not a regular file" in done.stderr, done.stderr)
+    status, _, err, _ = check(folder, "#" * (1 << 20) + "\n")
+    tap.check("a file that is too big", status == 2 and "at most 1048576" in err, err)
+    status, _, err, _ = check(folder, "x:\n" + "- a\n" * 25000)
+    tap.check("a file with too many entries", status == 2 and "too many entries" in err, err)
+    status, _, err, _ = check(folder, "")
+    tap.check("an empty file", status == 2 and "is empty" in err, err)
+
+
+def test_good(tap, folder):
+    text = ("name: cockpit\njail: required\ngrace: 500ms\nvms:\n  ivi:\n    memory: 64M\n    cpus: {count: 2, host: [0, 1]}\n"
+            "    boot: {kernel: k, cmdline: 'a, b=\"c\"'}\n    restart: always\n    devices:\n"
+            "      - {type: blk, image: k, readonly: yes}\n      - {type: net, switch: car, vlan: 10, trunk: [20, 30-39]}\n"
+            "      - {type: vsock, cid: 3}\n      - {type: rng, isolate: false}\n      - {type: rng, socket: other.sock}\n"
+            "  radio: {boot: {kernel: k}, devices: [{type: blk, image: k, readonly: true}]}\n"
+            "switches: {car: }\n")
+    status, out, err, _ = check(folder, text, "--json")
+    if status:
+        tap.check("a correct file", False, err)
+        return
+    plan = json.loads(out)
+    ivi = plan["vms"][0]
+    devices = {d["name"]: d for d in ivi["devices"]}
+    tap.check("values and defaults",
+              plan["name"] == "cockpit" and plan["jail"] == "required" and plan["grace_ms"] == 500
+              and ivi["keys"]["cpus"] == "2" and ivi["keys"]["cpu-host"] == ["0", "1"]
+              and devices["blk0"]["keys"]["cache"] == "writeback" and plan["vms"][1]["keys"]["cpus"] == "1", out)
+    tap.check("paths start at the file's folder", devices["blk0"]["keys"]["image"] == os.path.realpath(folder) + "/k"
+              and devices["rng1"]["socket"].endswith("/other.sock"), out)
+    commands = {}
+    for argv in plan["processes"]:
+        commands[argv[argv.index("--name") + 1]] = argv
+    tap.check("processes", sorted(commands) == ["car", "ivi", "ivi/blk0", "ivi/vsock0", "radio", "radio/blk0"], out)
+    tap.check("keys of a port, commas doubled", any("name=ivi/net0,fd=4,vlan=10,trunk=20,trunk=30-39" == word
+                                                   for word in commands["car"]), commands["car"])
+    tap.check("ways to attach a device", all(any(part in word for word in commands["ivi"]) for part in (
+        "type=rng,name=rng0,isolate=false", "type=rng,name=rng1,socket=", "type=blk,name=blk0,socket=")), commands["ivi"])
+    tap.check("the jail's mode is handed on", all("required" in argv for argv in commands.values()), out)
+    status, out, _, _ = check(folder, text)
+    tap.check("a correct file, for people", status == 0 and "VM ivi" in out and "(writeback)" in out, out)
+
+
+def main():
+    tap = Tap()
+    with tempfile.TemporaryDirectory(prefix="avp-config-") as folder:
+        with open(os.path.join(folder, "k"), "wb") as f:
+            f.write(bytes(4096))
+        test_bad(tap, folder)
+        test_many(tap, folder)
+        test_files(tap, folder)
+        test_good(tap, folder)
+    print(f"1..{tap.n}")
+    return 1 if tap.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
