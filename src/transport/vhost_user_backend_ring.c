@@ -197,9 +197,13 @@ int vhu_ring_set_kick(struct vhu_ring *r, int fd, struct err *e)
 	}
 	r->kick_fd = fd;
 	r->has_kick = true;
-	if (vhu_ring_running(r) && fd < 0)
+	if (!vhu_ring_running(r))
+		return vhu_ring_start(r, e);
+	if (fd < 0)
 		ev_timer_set(&r->b->poll, POLL_NS);
-	return vhu_ring_start(r, e);
+	/* For kicks that the old descriptor took with it. */
+	vdev_kick(r->b->dev, r->index);
+	return 0;
 }
 
 void vhu_ring_set_call(struct vhu_ring *r, int fd)
