@@ -11,7 +11,6 @@
 
 #define QUEUE_SIZE  1024u
 #define DUPLEX_FULL 1u
-#define TAGS_LEN    (2 * NET_VLAN_LEN)
 
 /* struct virtio_net_config (5.1.4), up to what we offer. */
 struct config {
@@ -63,9 +62,14 @@ static const struct opt opts[] = {
 		.offset = offsetof(struct net, tap),
 		.help = "tap interface of the host to connect to" },
 	{ .name = "passt",
-		.type = OPT_STR,
+		.type = OPT_BOOL,
 		.offset = offsetof(struct net, passt),
-		.help = "socket of passt to connect to, or auto: start one" },
+		.def = "false",
+		.help = "user-mode network of the host, by a passt of its own" },
+	{ .name = "passt-socket",
+		.type = OPT_PATH,
+		.offset = offsetof(struct net, passt_socket),
+		.help = "the same by the passt that listens on this socket" },
 	{ .name = "vlan",
 		.type = OPT_U32,
 		.offset = offsetof(struct net, port.vlan),
@@ -134,6 +138,12 @@ static const struct vdev_metric metrics[] = {
 	{ "ctrl_commands", offsetof(struct net, ctrl_commands), "control commands" },
 	{ "ctrl_refused", offsetof(struct net, ctrl_refused), "control commands refused" },
 	{ NULL, 0, NULL },
+};
+
+/* A passt that was away is connected to again. */
+static const struct vdev_sandbox sandbox = {
+	.syscalls = (const char *const[]){ "socket", "connect", NULL },
+	.paths = (const char *const[]){ "passt-socket", NULL },
 };
 
 void net_attach(struct vdev *dev, struct netport *end)
@@ -205,13 +215,12 @@ static int open_carrier(struct net *n, struct err *e)
 	if (wants_switch(n))
 		return err_set(e, -EINVAL,
 			"vlan, trunk and the other keys of a switch port need a switch");
-	if (n->tap && n->passt)
-		return err_set(
-			e, -EINVAL, "tap and passt are both given: a device has one carrier");
+	if (!!n->tap + n->passt + !!n->passt_socket > 1)
+		return err_set(e, -EINVAL, "a device has one carrier: tap, passt or passt-socket");
 	if (n->tap)
 		snprintf(spec, sizeof(spec), "tap:%s", n->tap);
-	else if (n->passt && strcmp(n->passt, "auto"))
-		snprintf(spec, sizeof(spec), "passt:%s", n->passt);
+	else if (n->passt_socket)
+		snprintf(spec, sizeof(spec), "passt:%s", n->passt_socket);
 	else if (n->passt)
 		snprintf(spec, sizeof(spec), "passt");
 	ret = uplink_open(&n->uplink, spec, n->dev.loop, n->dev.log, e);
@@ -266,7 +275,6 @@ static int net_init(struct vdev *dev, struct err *e)
 	ev_task_init(dev->loop, &n->more_task, more_task, n);
 	ev_task_init(dev->loop, &n->rx_task, net_rx_task, n);
 	n->end.ops = &net_port_ops;
-	n->frame_max = n->mtu + NET_ETH_LEN + TAGS_LEN;
 	ret = set_addresses(n, e);
 	if (!ret)
 		ret = open_carrier(n, e);
@@ -409,6 +417,7 @@ const struct vdev_class vdev_net = {
 	.size = sizeof(struct net),
 	.opts = opts,
 	.metrics = metrics,
+	.sandbox = &sandbox,
 	.init = net_init,
 	.finish = net_finish,
 	.features_ok = net_features_ok,

@@ -73,6 +73,17 @@ static int steer(const struct net *n, const struct net_frame *f)
 	return -1;
 }
 
+/* True if the packet is above the MTU and is not to be segmented (5.1.4.1). Tags do not count. */
+static bool too_long(const struct net *n, const struct net_frame *f)
+{
+	struct net_layers l;
+
+	if (f->len <= n->mtu + NET_ETH_LEN || f->hdr.gso_type)
+		return false;
+	net_layers(&l, f->head, f->head_len);
+	return f->len > n->mtu + max_u64(l.l3, NET_ETH_LEN);
+}
+
 /* Transmission. */
 
 bool net_may_use(const struct net *n, const uint8_t mac[6])
@@ -141,7 +152,7 @@ static int read_frame(struct net *n, unsigned q, struct vq_chain *c, struct net_
 		n->tx_malformed++;
 		return -EBADMSG;
 	}
-	if (!f->hdr.gso_type && f->len > n->frame_max) {
+	if (too_long(n, f)) {
 		n->tx_too_long++;
 		return -EBADMSG;
 	}
@@ -362,11 +373,13 @@ static int net_receive(struct netport *end, const struct net_frame *f)
 	struct vq_chain *chains[MERGE_MAX];
 	int q, got;
 
+	if (n->dev.status & VIRTIO_S_NEEDS_RESET)
+		return -ENETDOWN;
 	if (!wanted(n, f)) {
 		n->rx_filtered++;
 		return 0;
 	}
-	if (!f->hdr.gso_type && f->len > n->frame_max) {
+	if (too_long(n, f)) {
 		n->rx_too_long++;
 		return 0;
 	}

@@ -53,7 +53,8 @@ struct net {
 	/* Configuration keys. */
 	struct opt_mac mac_key;
 	uint32_t mtu, pairs_max, speed;
-	char *tap, *passt;
+	char *tap, *passt_socket;
+	bool passt;
 	struct opt_list allowed_macs;
 	bool anti_spoof;
 	struct switch_port_config port;
@@ -65,7 +66,6 @@ struct net {
 	uint8_t (*allowed)[6];
 	unsigned nallowed;
 	bool check_source;
-	uint32_t frame_max; /* bytes of a frame that is not to be segmented */
 
 	/* What the driver negotiated and set; reset to the defaults on reset. */
 	uint8_t mac[6];

@@ -308,9 +308,27 @@ static void hostile_frames(struct tap *t)
 	CHECK(t, guest_recv(&d.g[1], LONG_MS));
 	CHECK_EQ(t, d.g[1].got->hdr.flags, 0);
 	/* Above the MTU. */
-	CHECK_EQ(t, guest_send(&d.g[0], 0, p, 1523, NULL), 0);
+	CHECK_EQ(t, guest_send(&d.g[0], 0, p, 1515, NULL), 0);
 	CHECK_EQ(t, bed_metric(d.b, 0, "tx_too_long"), 1);
 	CHECK(t, ping(t, &d));
+	duo_close(&d);
+}
+
+/* A tag makes a frame longer, not its packet. */
+static void longest_tagged_frame(struct tap *t)
+{
+	const char *keys[] = { "trunk=5 mtu=1600", "trunk=5" };
+	uint8_t f[1600];
+	struct duo d;
+
+	REQUIRE(t, duo_open(t, &d, keys, NULL, NULL));
+	CHECK_EQ(t, guest_ctrl(&d.g[1], CLASS_VLAN, 0, "\5\0", 2), 0);
+	make_frame(f, 1518, 0xff, 1, 5, 0, 0);
+	CHECK_EQ(t, guest_send(&d.g[0], 0, f, 1519, NULL), 0); /* fine for the sender only */
+	CHECK_EQ(t, guest_send(&d.g[0], 0, f, 1518, NULL), 0);
+	REQUIRE(t, guest_recv(&d.g[1], LONG_MS));
+	CHECK_EQ(t, d.g[1].got->len, 1518);
+	CHECK_EQ(t, bed_metric(d.b, 1, "rx_too_long"), 1);
 	duo_close(&d);
 }
 
@@ -703,6 +721,7 @@ int main(void)
 	TAP_RUN(&t, checksum_travels_or_is_made);
 	TAP_RUN(&t, segments_travel_or_are_made);
 	TAP_RUN(&t, hostile_frames);
+	TAP_RUN(&t, longest_tagged_frame);
 	TAP_RUN(&t, offloads_not_negotiated);
 	TAP_RUN(&t, feature_dependencies);
 	TAP_RUN(&t, framing_broken);

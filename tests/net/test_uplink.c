@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
+#include "guests.h"
 #include "host/passt.h"
 #include "host/uplink.h"
 #include "packets.h"
@@ -22,13 +23,13 @@
 #define LONG_NS	 UINT64_C(10000000000)
 
 /* One uplink with the test at its other end. */
-struct bed {
+struct link {
 	struct ev_loop *loop;
 	struct uplink uplink;
 	struct end end;
 };
 
-static bool bed_open(struct tap *t, struct bed *b, const char *spec)
+static bool link_open(struct tap *t, struct link *b, const char *spec)
 {
 	struct err e = { 0 };
 
@@ -44,14 +45,14 @@ static bool bed_open(struct tap *t, struct bed *b, const char *spec)
 	return true;
 }
 
-static void bed_close(struct bed *b)
+static void link_close(struct link *b)
 {
 	uplink_close(&b->uplink);
 	ev_loop_destroy(b->loop);
 }
 
 /* Runs the loop until frame `n` is there and returns it; NULL after a generous time. */
-static const struct end_frame *frame(struct bed *b, unsigned n)
+static const struct end_frame *frame(struct link *b, unsigned n)
 {
 	uint64_t end = ev_now_ns() + LONG_NS;
 
@@ -62,7 +63,7 @@ static const struct end_frame *frame(struct bed *b, unsigned n)
 
 /* The next frame from number *n on that has this type and, at `at`, these bytes. */
 static const struct end_frame *find(
-	struct bed *b, unsigned *n, unsigned type, size_t at, const void *bytes, size_t len)
+	struct link *b, unsigned *n, unsigned type, size_t at, const void *bytes, size_t len)
 {
 	const struct end_frame *f;
 
@@ -72,7 +73,7 @@ static const struct end_frame *find(
 	return NULL;
 }
 
-static bool is_up(struct bed *b, bool up)
+static bool is_up(struct link *b, bool up)
 {
 	uint64_t end = ev_now_ns() + LONG_NS;
 
@@ -82,7 +83,7 @@ static bool is_up(struct bed *b, bool up)
 }
 
 /* "Who has this address?" */
-static int ask(struct bed *b, const uint8_t own[4], const uint8_t address[4])
+static int ask(struct link *b, const uint8_t own[4], const uint8_t address[4])
 {
 	uint8_t f[42] = { 0 };
 
@@ -151,23 +152,23 @@ static bool configure(void)
 	return ok;
 }
 
-static bool open_tap_bed(struct tap *t, struct bed *b)
+static bool open_tap_link(struct tap *t, struct link *b)
 {
-	return bed_open(t, b, "tap:" TAP_NAME) && CHECK(t, configure());
+	return link_open(t, b, "tap:" TAP_NAME) && CHECK(t, configure());
 }
 
 static void tap_answers(struct tap *t)
 {
 	const struct end_frame *f;
 	unsigned n = 0;
-	struct bed b;
+	struct link b;
 
-	REQUIRE(t, open_tap_bed(t, &b));
+	REQUIRE(t, open_tap_link(t, &b));
 	CHECK_EQ(t, ask(&b, (uint8_t[]){ 10, 9, 0, 7 }, (uint8_t[]){ 10, 9, 0, 1 }), 0);
 	f = find(&b, &n, 0x0806, 20, "\0\2", 2);
 	REQUIRE(t, f);
 	CHECK(t, !memcmp(f->data + 28, "\x0a\x09\0\1", 4));
-	bed_close(&b);
+	link_close(&b);
 }
 
 /* Frames with work left: the kernel takes them, and its own reach us with work left. */
@@ -180,10 +181,10 @@ static void tap_offloads(struct tap *t)
 	const struct end_frame *f;
 	struct layout l;
 	unsigned n = 0;
-	struct bed b;
+	struct link b;
 	int s;
 
-	REQUIRE(t, open_tap_bed(t, &b));
+	REQUIRE(t, open_tap_link(t, &b));
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	REQUIRE(t, !bind(s, (void *)&in, sizeof(in)));
 	CHECK_EQ(t, ask(&b, (uint8_t[]){ 10, 9, 0, 7 }, (uint8_t[]){ 10, 9, 0, 1 }), 0);
@@ -215,14 +216,14 @@ static void tap_offloads(struct tap *t)
 	CHECK_EQ(t, f->hdr.flags, 0);
 	CHECK(t, checksums_ok(f->data, 14, 34, f->len));
 	close(s);
-	bed_close(&b);
+	link_close(&b);
 }
 
 static void tap_waits_for_room(struct tap *t)
 {
-	struct bed b;
+	struct link b;
 
-	REQUIRE(t, open_tap_bed(t, &b));
+	REQUIRE(t, open_tap_link(t, &b));
 	b.end.room = 0;
 	CHECK_EQ(t, ask(&b, (uint8_t[]){ 10, 9, 0, 7 }, (uint8_t[]){ 10, 9, 0, 1 }), 0);
 	for (unsigned i = 0; i < 20; i++)
@@ -231,7 +232,40 @@ static void tap_waits_for_room(struct tap *t)
 	b.end.room = 1000;
 	netport_room(&b.end.port);
 	CHECK(t, frame(&b, 0));
-	bed_close(&b);
+	link_close(&b);
+}
+
+/* A device of its own: `avp device net --tap`. */
+static void device_on_tap(struct tap *t)
+{
+	const struct guest_opts none = { 0 };
+	struct vhud_proc p;
+	struct guest g;
+	uint8_t f[42] = { 0 }, up;
+	bool answered = false;
+
+	if (!getenv("AVP")) {
+		tap_skip(t, "the environment has no AVP, the program to test");
+		return;
+	}
+	REQUIRE(t, !vhud_spawn(&p, "net", "--tap", TAP_NAME, NULL));
+	REQUIRE(t, configure());
+	memset(&g, 0, sizeof(g));
+	REQUIRE(t, !guest_start(&g, fd_unix_connect(p.path, SOCK_STREAM, NULL), &none));
+	CHECK(t, !vhud_config_read(g.d, 6, &up, 1) && up == 1);
+	memset(f, 0xff, 6);
+	put_mac(f + 6, 7);
+	memcpy(f + 12, "\x08\x06\0\1\x08\0\6\4\0\1", 10);
+	put_mac(f + 22, 7);
+	memcpy(f + 28, "\x0a\x09\0\7", 4);
+	memcpy(f + 38, "\x0a\x09\0\1", 4);
+	CHECK_EQ(t, guest_ctrl(&g, 0, 0, "\1", 1), 0); /* promiscuous: address 7 is not its own */
+	CHECK_EQ(t, guest_send(&g, 0, f, sizeof(f), NULL), 0);
+	for (unsigned i = 0; i < 50 && !answered && guest_recv(&g, 10000); i++)
+		answered = net_be16(g.got->data + 12) == 0x0806 && g.got->data[21] == 2;
+	CHECK(t, answered);
+	guest_stop(&g);
+	CHECK_EQ(t, vhud_spawn_end(&p), 0);
 }
 
 static bool have_passt(void)
@@ -244,15 +278,15 @@ static void passt_answers(struct tap *t)
 	/* A DHCP request is answered by passt itself. */
 	uint8_t p[342 - 42 + 42] = { 0 };
 	const struct end_frame *f;
-	struct bed host, b;
+	struct link host, b;
 	unsigned n = 0;
 
 	if (!have_passt()) {
 		tap_skip(t, "passt is not installed (make deps)");
 		return;
 	}
-	REQUIRE(t, open_tap_bed(t, &host)); /* passt wants an interface with a default route */
-	REQUIRE(t, bed_open(t, &b, "passt"));
+	REQUIRE(t, open_tap_link(t, &host)); /* passt wants an interface with a default route */
+	REQUIRE(t, link_open(t, &b, "passt"));
 	CHECK(t, is_up(&b, true));
 	memset(p, 0xff, 6);
 	put_mac(p + 6, 7);
@@ -266,8 +300,8 @@ static void passt_answers(struct tap *t)
 	REQUIRE(t, f);
 	CHECK_EQ(t, net_be16(f->data + 34), 67);
 	CHECK(t, !memcmp(f->data + 58, "\x0a\x09\0\1", 4)); /* the host's own address */
-	bed_close(&b);
-	bed_close(&host);
+	link_close(&b);
+	link_close(&host);
 }
 
 /* Sends a frame to us as passt would. */
@@ -282,7 +316,7 @@ static void passt_send(int sock, const void *frame_, uint32_t len, size_t piece)
 		fd_write_full(sock, buf + at, min_u64(piece, len + 4 - at));
 }
 
-static int accept_one(struct bed *b, int listener)
+static int accept_one(struct link *b, int listener)
 {
 	int sock = -1;
 
@@ -299,13 +333,13 @@ static void passt_stream(struct tap *t)
 	char path[] = "/tmp/avp-passt-XXXXXX", spec[64];
 	int listener, sock, fd = mkstemp(path);
 	uint8_t f[1514], got[2048];
-	struct bed b;
+	struct link b;
 
 	REQUIRE(t, fd >= 0);
 	close(fd);
 	unlink(path);
 	snprintf(spec, sizeof(spec), "passt:%s", path);
-	REQUIRE(t, bed_open(t, &b, spec)); /* nobody listens yet */
+	REQUIRE(t, link_open(t, &b, spec)); /* nobody listens yet */
 	CHECK(t, !netport_peer_up(&b.end.port));
 	CHECK_EQ(t, end_send(&b.end, f, 60, NULL), -ENETDOWN);
 	listener = fd_unix_listen(path, SOCK_STREAM, NULL);
@@ -358,7 +392,7 @@ static void passt_stream(struct tap *t)
 	close(sock);
 	CHECK(t, is_up(&b, false));
 	close(listener);
-	bed_close(&b);
+	link_close(&b);
 	unlink(path);
 }
 
@@ -415,6 +449,7 @@ int main(void)
 	in_namespace(&t, "tap_answers", tap_answers);
 	in_namespace(&t, "tap_offloads", tap_offloads);
 	in_namespace(&t, "tap_waits_for_room", tap_waits_for_room);
+	in_namespace(&t, "device_on_tap", device_on_tap);
 	in_namespace(&t, "passt_answers", passt_answers);
 	return tap_done(&t);
 }
