@@ -60,10 +60,10 @@ static int get_features(struct vhu_backend *b, struct vhu_call *c, struct err *e
 }
 
 /*
- * What the device is to be told. Front-ends pass only the bits that they know to concern the
- * device: QEMU 7.2's vhost-user-rng, for one, passes none while its guest has agreed with QEMU on
- * VERSION_1, indirect descriptors and event index. Without VERSION_1 these three are taken as
- * accepted; other front-ends do not exist, as legacy guests are not served.
+ * What the device is to be told. Front-ends pass on only those of the driver's bits that they have
+ * on a list for the device type, and not all lists have the bits of the ring. Without VERSION_1 it
+ * and its two companions, which every driver in use accepts, are taken as agreed; a legacy driver,
+ * the other explanation, is not served anyway.
  */
 static uint64_t device_features(const struct vhu_backend *b, uint64_t sent)
 {

@@ -41,8 +41,7 @@ struct vhud_opts {
 	bool disabled;	     /* leave the rings disabled */
 	bool plain;	     /* act as a front-end that knows no protocol features */
 	bool lazy_status;    /* with STATUS, set FEATURES_OK and no more, as QEMU 7.2 */
-	/* Bits that the driver uses without SET_FEATURES saying so, as QEMU 7.2's vhost-user-rng.
-	 */
+	/* Bits that the driver uses without SET_FEATURES saying so: front-ends filter them. */
 	uint64_t unsaid;
 };
 

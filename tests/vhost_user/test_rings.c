@@ -157,7 +157,7 @@ static void serves_plain_frontends(struct tap *t)
 	pair_end(&p);
 }
 
-/* QEMU 7.2's vhost-user-rng passes no bit on, though the guest uses these. */
+/* Some front-ends do not pass on the bits of the ring, though the driver uses them. */
 static void serves_frontends_that_filter_features(struct tap *t)
 {
 	const uint64_t used = FEATURE(VIRTIO_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_EVENT_IDX);
