@@ -370,7 +370,7 @@ static void console_work(void *arg)
 static void console_kick(struct vdev *dev, unsigned q)
 {
 	struct console *con = to_console(dev);
-	unsigned pair = q < PORT0_QUEUES ? 0 : q - CONTROL_QUEUES + PORT0_QUEUES;
+	unsigned pair = q < PORT0_QUEUES ? q : q - CONTROL_QUEUES + PORT0_QUEUES;
 
 	if (q == CONTROL_RX)
 		serve_control_rx(con);
