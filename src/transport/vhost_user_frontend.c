@@ -89,6 +89,7 @@ static int fe_set_features(struct vbackend *b, uint64_t features)
 	int ret = -EINVAL;
 
 	pthread_mutex_lock(&f->lock);
+	fe_watch_go(f);
 	if (!(features & ~guest_features(f))) {
 		f->features = features & ~FEATURE(VIRTIO_F_ACCESS_PLATFORM);
 		ret = connected(f) ? outcome(f, fe_send_features(f)) : 0;
@@ -226,6 +227,7 @@ static void fe_free(struct frontend *f)
 	close_fd(&f->err_fd);
 	fe_inflight_drop(f);
 	pthread_mutex_destroy(&f->lock);
+	sem_destroy(&f->go);
 	free(f->path);
 	free(f);
 }
@@ -291,6 +293,7 @@ static struct frontend *fe_new(
 	f->opts.give_up_s = or_default(opts->give_up_s, DEFAULT_GIVE_UP_S);
 	set_config_layout(f);
 	pthread_mutex_init(&f->lock, NULL);
+	sem_init(&f->go, 0, 0);
 	f->link.sock = -1;
 	f->channel = -1;
 	f->inflight.fd = -1;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "transport/vhost_user_frontend.h"
@@ -39,6 +40,7 @@ struct frontend {
 	uint64_t offered; /* by the back-end */
 	bool mem_shared;  /* with this back-end */
 	bool inflight_shared;
+	bool watched; /* fe_watch_go() was called */
 	bool has_features;
 	uint64_t features; /* accepted by the driver */
 	uint8_t status;
@@ -49,6 +51,7 @@ struct frontend {
 
 	/* The watcher's own, once it runs. */
 	pthread_t thread;
+	sem_t go; /* the transport has set base.events, since the driver is there */
 	atomic_bool stopping;
 	int wake_fd;
 	int err_fd;  /* SET_VRING_ERR of all queues */
@@ -79,5 +82,7 @@ void fe_inflight_clear(struct frontend *f, unsigned q);
 
 /* vhost_user_frontend_watch.c: the thread that listens to the back-end and replaces it. */
 
+/* Makes the thread, which rests until fe_watch_go(). */
 int fe_watch_start(struct frontend *f);
+void fe_watch_go(struct frontend *f);
 void fe_watch_stop(struct frontend *f);

@@ -193,6 +193,8 @@ static void *watch(void *arg)
 {
 	struct frontend *f = arg;
 
+	while (sem_wait(&f->go) < 0 && errno == EINTR)
+		;
 	while (!atomic_load(&f->stopping)) {
 		while (watch_once(f))
 			;
@@ -217,9 +219,17 @@ int fe_watch_start(struct frontend *f)
 	return ret;
 }
 
+void fe_watch_go(struct frontend *f)
+{
+	if (!f->watched)
+		sem_post(&f->go);
+	f->watched = true;
+}
+
 void fe_watch_stop(struct frontend *f)
 {
 	atomic_store(&f->stopping, true);
+	sem_post(&f->go);
 	fd_event_signal(f->wake_fd);
 	pthread_join(f->thread, NULL);
 }

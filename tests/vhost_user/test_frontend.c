@@ -442,6 +442,27 @@ static void works_while_nobody_is_there(struct tap *t)
 	zygote_end(&z);
 }
 
+/* The back-end that answered at creation is not the one that the driver meets. */
+static void dies_before_the_driver_comes(struct tap *t)
+{
+	struct vhu_frontend_opts opts;
+	struct zygote z;
+	struct guest g;
+	uint8_t v = 0;
+
+	REQUIRE(t, !zygote_start(&z, "0"));
+	opts = options(&z);
+	REQUIRE(t, guest_begin(&g, &opts));
+	CHECK(t, !zygote_kill(&z));
+	CHECK(t, !g.b->ops->config_read(g.b, 7, &v, 1));
+	CHECK_EQ(t, v, 7);
+	CHECK(t, !zygote_respawn(&z));
+	CHECK(t, guest_start(&g, 0));
+	echo_once(t, &g, 1, 1);
+	guest_end(&g);
+	zygote_end(&z);
+}
+
 static void gives_up_after_a_while(struct tap *t)
 {
 	struct vhu_frontend_opts opts;
@@ -526,6 +547,7 @@ int main(void)
 	TAP_RUN(&t, hears_that_a_reset_is_needed);
 	TAP_RUN(&t, survives_deaths_under_load);
 	TAP_RUN(&t, works_while_nobody_is_there);
+	TAP_RUN(&t, dies_before_the_driver_comes);
 	TAP_RUN(&t, gives_up_after_a_while);
 	TAP_RUN(&t, fails_rather_than_hangs);
 	TAP_RUN(&t, leaves_no_descriptor_behind);
