@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Loop devices, for tests on block devices; only root may set them up. */
+/* Loop devices and file systems on them, for tests; only root may set them up. */
 #pragma once
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 
 #include "base/util.h"
 
@@ -29,4 +33,22 @@ static inline int loop_attach(const char *path, int *loop_fd)
 		close_fd(loop_fd);
 	}
 	return -1;
+}
+
+/* A file system of its own, in a mount namespace that ends with this program. */
+static inline bool mount_ext4(char *folder, const char *image)
+{
+	char command[160], dev[32];
+	int loop_fd = -1, n;
+
+	snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 %s 32M",
+		image);
+	if (!mkdtemp(folder) || system(command) || unshare(CLONE_NEWNS) ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return false;
+	n = loop_attach(image, &loop_fd);
+	snprintf(dev, sizeof(dev), "/dev/loop%d", n);
+	n = n < 0 ? -1 : mount(dev, folder, "ext4", 0, NULL);
+	close_fd(&loop_fd);
+	return !n;
 }

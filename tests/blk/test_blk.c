@@ -2,6 +2,7 @@
 /* The block device behind vhost-user: requests, errors, caches, rings, resets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/util.h"
 #include "devices/devices.h"
 #include "load.h"
+#include "loopdev.h"
 
 #define SECTORS 32768u /* 16 MiB */
 #define CANARY	0xc5
@@ -648,9 +650,15 @@ static void reset_in_flight(struct tap *t)
 	enum { N = 50, LEN = 16384 };
 	struct vhud_opts o = { .features = ALL_BLK | ALL_RINGS, .nqueues = 1, .queue_size = 256 };
 	struct fixture f;
+	static uint8_t blocks_of_image[N * LEN];
 	uint8_t data[512];
+	int fd;
 
+	/* Blocks that exist, so that reading them takes a while. */
 	REQUIRE(t, make_image(t, &f, "/var/tmp"));
+	fd = open(f.path, O_RDWR | O_CLOEXEC);
+	CHECK_EQ(t, pwrite(fd, blocks_of_image, N * LEN, 0), N * LEN);
+	CHECK_EQ(t, close(fd), 0);
 	REQUIRE(t, !vhud_serve(&f.srv, &vdev_blk, "image", f.path, "cache", "none", NULL));
 	f.d = vhud_open(f.srv.path);
 	REQUIRE(t, f.d);
@@ -679,6 +687,54 @@ static void reset_in_flight(struct tap *t)
 	REQUIRE(t, !vhud_start(f.d, &o) && (f.mem = vhud_alloc(f.d, MEM)));
 	CHECK_EQ(t, request(&f, BLK_T_IN, 0, data, sizeof(data)), OK);
 	tear_down(&f);
+}
+
+static void *thaw_soon(void *dir)
+{
+	usleep(200000);
+	ioctl(*(int *)dir, FITHAW, 0);
+	return NULL;
+}
+
+/* A queue stops only when storage has let go of its requests: here a file system that is frozen
+ * for a while. They are answered by then. */
+static void stop_waits_for_storage(struct tap *t)
+{
+	char image[] = "/dev/shm/avp-blk-XXXXXX", folder[] = "/var/tmp/avp-mount-XXXXXX";
+	struct iovec iov[2];
+	struct fixture f;
+	pthread_t thread;
+	int dir;
+
+	close(mkstemp(image));
+	if (!mount_ext4(folder, image)) {
+		tap_skip(t, "no file system can be mounted here (needs root, the loop module and "
+			    "mke2fs)");
+		rmdir(folder);
+		unlink(image);
+		return;
+	}
+	REQUIRE(t, make_image(t, &f, folder));
+	REQUIRE(t, !vhud_serve(&f.srv, &vdev_blk, "image", f.path, NULL));
+	REQUIRE(t, start(t, &f, ALL_RINGS | ALL_BLK));
+	dir = open(folder, O_RDONLY | O_CLOEXEC);
+	*(struct blk_hdr *)(void *)f.mem = (struct blk_hdr){ BLK_T_OUT, 0, 0 };
+	iov[0] = (struct iovec){ f.mem, 16 + 4096 };
+	iov[1] = (struct iovec){ f.mem + 8192, 1 };
+	CHECK_EQ(t, ioctl(dir, FIFREEZE, 0), 0);
+	CHECK_EQ(t, pthread_create(&thread, NULL, thaw_soon, &dir), 0);
+	CHECK_EQ(t, vhud_add(f.d, 0, iov, 1, 1, NULL), 0);
+	vhud_kick(f.d, 0);
+	CHECK_EQ(t, vhud_wait(f.d, 0, NULL, NULL, 20), 0);
+	CHECK_EQ(t, vhud_queue_stop(f.d, 0, NULL), 0);
+	CHECK_EQ(t, vhud_wait(f.d, 0, NULL, NULL, 0), 1);
+	CHECK_EQ(t, f.mem[8192], OK);
+	pthread_join(thread, NULL);
+	tear_down(&f);
+	close(dir);
+	umount(folder);
+	rmdir(folder);
+	unlink(image);
 }
 
 /* A front-end that goes away with requests in flight leaves a device that serves the next one. */
@@ -775,6 +831,7 @@ int main(void)
 	TAP_RUN(&t, load_on_every_ring);
 	TAP_RUN(&t, load_on_many_queues);
 	TAP_RUN(&t, reset_in_flight);
+	TAP_RUN(&t, stop_waits_for_storage);
 	TAP_RUN(&t, front_end_vanishes);
 	TAP_RUN(&t, lifetime);
 	TAP_RUN(&t, bad_keys);

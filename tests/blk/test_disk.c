@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/util.h"
@@ -455,24 +453,6 @@ static void block_device(struct tap *t)
 	close(loop_fd);
 	close(fd);
 	unlink(backing);
-}
-
-/* A file system of its own, in a mount namespace that ends with this program. */
-static bool mount_ext4(char *folder, const char *image)
-{
-	char command[160], dev[32];
-	int loop_fd = -1, n;
-
-	snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 %s 32M",
-		image);
-	if (!mkdtemp(folder) || system(command) || unshare(CLONE_NEWNS) ||
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return false;
-	n = loop_attach(image, &loop_fd);
-	snprintf(dev, sizeof(dev), "/dev/loop%d", n);
-	n = n < 0 ? -1 : mount(dev, folder, "ext4", 0, NULL);
-	close_fd(&loop_fd);
-	return !n;
 }
 
 /* Storage that does not answer (a frozen file system) stops neither a drain nor, when it is back,
