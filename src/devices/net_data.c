@@ -146,7 +146,12 @@ static int read_frame(struct net *n, unsigned q, struct vq_chain *c, struct net_
 		return -EPROTO;
 	}
 	iov_iter_init(&at, c->iov, c->n_out);
-	iov_read(&at, &hdr, HDR_LEN);
+	if (c->iov->iov_len >= HDR_LEN) {
+		memcpy(&hdr, c->iov->iov_base, HDR_LEN);
+		at.offset = HDR_LEN;
+	} else {
+		iov_read(&at, &hdr, HDR_LEN);
+	}
 	if (c->out_len > NET_FRAME_MAX + HDR_LEN || !accept_header(n, &hdr) ||
 		net_frame_init(f, &at, (uint32_t)c->out_len - HDR_LEN, &hdr)) {
 		n->tx_malformed++;
@@ -366,6 +371,21 @@ static void fill_buffers(struct net *n, struct vq *vq, const struct net_frame *f
 	}
 }
 
+/* The same for the usual case, one buffer in one piece. */
+static void fill_buffer(struct net *n, struct vq *vq, const struct net_frame *f, struct vq_chain *c)
+{
+	uint8_t *to = vq_in(c)->iov_base;
+	struct iov_iter tail = f->tail;
+	struct net_hdr hdr;
+
+	make_header(n, f, 1, &hdr);
+	memcpy(to, &hdr, HDR_LEN);
+	memcpy(to + HDR_LEN, f->head, f->head_len);
+	if (f->len > f->head_len)
+		iov_read(&tail, to + HDR_LEN + f->head_len, f->len - f->head_len);
+	vq_push(vq, c, HDR_LEN + f->len);
+}
+
 /* netport_ops.receive */
 static int net_receive(struct netport *end, const struct net_frame *f)
 {
@@ -397,7 +417,10 @@ static int net_receive(struct netport *end, const struct net_frame *f)
 		vdev_check(&n->dev, (unsigned)q);
 		return -ENETDOWN;
 	}
-	fill_buffers(n, n->dev.queues[q], f, chains, got);
+	if (got == 1 && vq_in(chains[0])->iov_len >= HDR_LEN + f->len)
+		fill_buffer(n, n->dev.queues[q], f, chains[0]);
+	else
+		fill_buffers(n, n->dev.queues[q], f, chains, got);
 	mark_dirty(n, (unsigned)q);
 	n->rx_frames++;
 	n->rx_bytes += f->len;

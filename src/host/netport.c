@@ -42,6 +42,16 @@ static int check_gso(struct net_frame *f, const struct iov_iter *at)
 	return 0;
 }
 
+/* As iov_read(), faster for what lies in one piece, as the head of most frames does. */
+static inline bool read_head(struct iov_iter *at, uint8_t *to, uint32_t len)
+{
+	if (!at->n || at->iov->iov_len - at->offset < len)
+		return iov_read(at, to, len) == len;
+	memcpy(to, (const uint8_t *)at->iov->iov_base + at->offset, len);
+	at->offset += len;
+	return true;
+}
+
 int net_frame_init(
 	struct net_frame *f, const struct iov_iter *at, uint32_t len, const struct net_hdr *hdr)
 {
@@ -61,7 +71,7 @@ int net_frame_init(
 		memset(&f->hdr, 0, sizeof(f->hdr));
 	}
 	f->head_len = len < want ? len : want;
-	if (iov_read(&f->tail, f->head, f->head_len) < f->head_len)
+	if (!read_head(&f->tail, f->head, f->head_len))
 		return -EBADMSG;
 	if (want == NET_HEAD)
 		return 0;
