@@ -108,15 +108,16 @@ static void log_spoofed(struct net *n, const uint8_t *src)
 /* Leaves of the header what the driver may say; false if it says what it did not negotiate. */
 static bool accept_header(const struct net *n, struct net_hdr *h)
 {
+	uint8_t flags = h->flags & NET_HDR_F_NEEDS_CSUM; /* DATA_VALID is not the driver's to say */
 	bool ecn = h->gso_type & NET_GSO_ECN;
 
-	h->flags &= NET_HDR_F_NEEDS_CSUM; /* DATA_VALID is not for the driver to say */
-	if (!h->flags && !h->gso_type) {
+	if (!flags && !h->gso_type) {
 		memset(h, 0, sizeof(*h));
 		return true;
 	}
-	if (h->flags && !vdev_has(&n->dev, VIRTIO_NET_F_CSUM))
+	if (flags && !vdev_has(&n->dev, VIRTIO_NET_F_CSUM))
 		return false;
+	h->flags = flags;
 	if (ecn && !vdev_has(&n->dev, VIRTIO_NET_F_HOST_ECN))
 		return false;
 	h->hdr_len = le16toh(h->hdr_len);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/util.h"
 
@@ -16,10 +17,12 @@
 /* An address in a VLAN as one word, never 0 for a valid VLAN. */
 static inline uint64_t mac_key(const uint8_t mac[6], unsigned vid)
 {
-	uint64_t key = 0;
+	uint32_t first;
+	uint16_t last;
 
-	__builtin_memcpy(&key, mac, 6);
-	return key | (uint64_t)(vid + 1) << 48;
+	memcpy(&first, mac, 4);
+	memcpy(&last, mac + 4, 2);
+	return first | (uint64_t)last << 32 | (uint64_t)(vid + 1) << 48;
 }
 
 struct mac_entry {
