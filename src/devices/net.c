@@ -234,6 +234,7 @@ static void net_defaults(struct net *n)
 	memcpy(n->mac, n->own_mac, 6);
 	n->announce = false;
 	n->mrg = false;
+	n->served = false;
 	n->ctrl_queue = 2;
 	n->pairs = 1;
 	n->offloads = 0;
@@ -354,6 +355,12 @@ static void net_queue_started(struct vdev *dev, unsigned q)
 {
 	struct net *n = net_of(dev);
 
+	if (!vq_resumed(dev->queues[q])) {
+		n->served = true;
+	} else if (!n->served) {
+		n->filter.lost_addresses = true;
+		n->filter.lost_vlans = true;
+	}
 	if (is_receive(n, q))
 		netport_set_up(&n->end, true);
 }

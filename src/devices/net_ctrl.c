@@ -109,6 +109,7 @@ static bool set_tables(struct net *n, struct command *c)
 	if (!read_table(c, r.uni, &r.nuni, &r.uni_overflow) ||
 		!read_table(c, r.multi, &r.nmulti, &r.multi_overflow) || c->len)
 		return false;
+	r.lost_addresses = false;
 	n->filter = r;
 	return true;
 }

@@ -256,6 +256,8 @@ static bool wanted_address(const struct net *n, const uint8_t *dst)
 	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	const struct net_filter *r = &n->filter;
 
+	if (r->lost_addresses)
+		return true;
 	if (!memcmp(dst, broadcast, 6))
 		return !r->nobcast;
 	if (dst[0] & 1) {
@@ -277,7 +279,8 @@ static bool wanted(const struct net *n, const struct net_frame *f)
 	if (!n->filter.promisc && !wanted_address(n, f->head))
 		return false;
 	if (!vdev_has(&n->dev, VIRTIO_NET_F_CTRL_VLAN) || n->filter.promisc ||
-		net_be16(f->head + 12) != NET_ETHERTYPE_VLAN || f->head_len < NET_ETH_LEN + 2)
+		n->filter.lost_vlans || net_be16(f->head + 12) != NET_ETHERTYPE_VLAN ||
+		f->head_len < NET_ETH_LEN + 2)
 		return true;
 	vid = net_be16(f->head + NET_ETH_LEN) & 0xfffu;
 	return n->filter.vlans[vid / 64] >> (vid % 64) & 1;

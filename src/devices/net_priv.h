@@ -45,6 +45,9 @@ struct net_filter {
 	unsigned nuni, nmulti;
 	uint8_t uni[NET_FILTER_MAX][6], multi[NET_FILTER_MAX][6];
 	uint64_t vlans[4096 / 64];
+	/* The driver set these up with a process before this one, which is gone: all pass until the
+	 * driver sets the address tables again; VLANs until a reset. */
+	bool lost_addresses, lost_vlans;
 };
 
 struct net {
@@ -71,6 +74,7 @@ struct net {
 	uint8_t mac[6];
 	bool announce;
 	bool mrg;
+	bool served; /* a queue was started from its beginning */
 	unsigned ctrl_queue;
 	unsigned pairs;
 	uint64_t offloads; /* GUEST_* feature bits that are on */

@@ -145,6 +145,44 @@ static void killed_and_back(struct tap *t)
 	process_close(&p);
 }
 
+/* The filters that a guest set are lost with the process: rather too many frames than too few. */
+static void filters_after_restart(struct tap *t)
+{
+	uint8_t tables[14] = { 0 }, f[60];
+	struct process p = { 0 };
+	struct guest g[2];
+	char msg[256];
+
+	REQUIRE(t, process_open(t, &p));
+	for (unsigned i = 0; i < 2; i++)
+		REQUIRE(t, !guest_start(&g[i], dial(&p, i), &(struct guest_opts){ 0 }));
+	tables[4] = 1;
+	memcpy(tables + 8, "\x33\x33\xff\0\0\1", 6);
+	CHECK_EQ(t, guest_ctrl(&g[1], 1, 0, tables, sizeof(tables)), 0);
+	make_frame(f, sizeof(f), 0xff, 1, -1, 0, 1);
+	memcpy(f, tables + 8, 6);
+	CHECK_EQ(t, guest_send(&g[0], 0, f, sizeof(f), NULL), 0);
+	CHECK(t, guest_recv(&g[1], LONG_MS));
+	CHECK_EQ(t, process_end(&p, SIGKILL), 128 + SIGKILL);
+	REQUIRE(t, process_start(&p) && hear(&p, msg, sizeof(msg)));
+	for (unsigned i = 0; i < 2; i++)
+		REQUIRE(t, !vhud_reconnect_fd(g[i].d, dial(&p, i)));
+	CHECK_EQ(t, guest_send(&g[0], 0, f, sizeof(f), NULL), 0);
+	CHECK(t, guest_recv(&g[1], LONG_MS));
+	/* Set again, they hold. */
+	tables[13] = 2;
+	CHECK_EQ(t, guest_ctrl(&g[1], 1, 0, tables, sizeof(tables)), 0);
+	CHECK_EQ(t, guest_send(&g[0], 0, f, sizeof(f), NULL), 0);
+	make_frame(f, sizeof(f), 0xff, 1, -1, 0, 9);
+	CHECK_EQ(t, guest_send(&g[0], 0, f, sizeof(f), NULL), 0);
+	CHECK(t, guest_recv(&g[1], LONG_MS));
+	CHECK_EQ(t, g[1].got->data[14], 9);
+	for (unsigned i = 0; i < 2; i++)
+		guest_stop(&g[i]);
+	CHECK_EQ(t, process_end(&p, SIGTERM), 0);
+	process_close(&p);
+}
+
 static void counters(struct tap *t)
 {
 	struct process p = { 0 };
@@ -304,6 +342,7 @@ int main(void)
 		return 0;
 	}
 	TAP_RUN(&t, killed_and_back);
+	TAP_RUN(&t, filters_after_restart);
 	TAP_RUN(&t, counters);
 	TAP_RUN(&t, capture);
 	TAP_RUN(&t, wrong_usage);
