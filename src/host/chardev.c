@@ -376,13 +376,13 @@ static void close_socket(struct chardev *cd)
 
 static void pty_check(struct chardev *cd)
 {
-	bool attached = pty_attached(&cd->pty);
+	bool anew, attached = pty_attached(&cd->pty, &anew);
 	uint16_t cols, rows;
 
+	if (cd->ends && (!attached || anew))
+		end_remove(cd->ends);
 	if (attached && !cd->ends)
 		end_add(cd, cd->pty.master, cd->pty.master, false);
-	else if (!attached && cd->ends)
-		end_remove(cd->ends);
 	if (attached && pty_size(&cd->pty, &cols, &rows))
 		report_size(cd, cols, rows);
 }

@@ -84,13 +84,30 @@ void pty_close(struct pty *pty)
 	close_fd(&pty->watch);
 }
 
-bool pty_attached(struct pty *pty)
+/* Takes the events. True if after a close somebody opened it. */
+static bool reopened(struct pty *pty)
+{
+	_Alignas(struct inotify_event) char buf[1024];
+	bool closed = false, again = false;
+	ssize_t n;
+
+	while ((n = read(pty->watch, buf, sizeof(buf))) > 0) {
+		const struct inotify_event *ev;
+
+		for (char *p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
+			ev = (const struct inotify_event *)(const void *)p;
+			again |= closed && (ev->mask & IN_OPEN);
+			closed |= !!(ev->mask & IN_CLOSE);
+		}
+	}
+	return again;
+}
+
+bool pty_attached(struct pty *pty, bool *anew)
 {
 	struct pollfd p = { .fd = pty->master };
-	char events[1024];
 
-	while (read(pty->watch, events, sizeof(events)) > 0)
-		;
+	*anew = reopened(pty);
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
 }
 

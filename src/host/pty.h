@@ -19,7 +19,8 @@ struct pty {
 int pty_open(struct pty *pty, const char *link, struct err *e);
 /* Closes and removes the link. */
 void pty_close(struct pty *pty);
-/* True if a program has the other end open. Takes pending events from `watch`. */
-bool pty_attached(struct pty *pty);
+/* True if a program has the other end open. Takes pending events from `watch`; `*anew`: it is
+ * another one than at the last call, as far as can be seen. */
+bool pty_attached(struct pty *pty, bool *anew);
 /* The window size that program set; false if it set none. */
 bool pty_size(const struct pty *pty, uint16_t *cols, uint16_t *rows);

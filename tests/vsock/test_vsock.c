@@ -157,6 +157,7 @@ static void guest_half_closes(struct tap *t)
 	open_guest(t, &g);
 	autoclose int fd = connect_to_host(&g, STREAM, 2000, &key);
 
+	CHECK(t, fd >= 0);
 	guest_send(&g, &key, VSOCK_OP_RW, 0, "last", 4);
 	guest_send(&g, &key, VSOCK_OP_SHUTDOWN, VSOCK_SHUT_SEND, NULL, 0);
 	CHECK_EQ(t, host_read(fd, buf, sizeof(buf)), 4);
@@ -178,6 +179,7 @@ static void data_after_shutdown_is_reset(struct tap *t)
 	open_guest(t, &g);
 	autoclose int fd = connect_to_host(&g, STREAM, 2000, &key);
 
+	CHECK(t, fd >= 0);
 	guest_send(&g, &key, VSOCK_OP_SHUTDOWN, VSOCK_SHUT_SEND, NULL, 0);
 	guest_send(&g, &key, VSOCK_OP_RW, 0, "no", 2);
 	CHECK(t, guest_expect(&g, &key, VSOCK_OP_RST, NULL, NULL));
@@ -246,6 +248,7 @@ static void guest_resets(struct tap *t)
 	open_guest(t, &g);
 	autoclose int fd = connect_to_host(&g, STREAM, 2000, &key);
 
+	CHECK(t, fd >= 0);
 	guest_send(&g, &key, VSOCK_OP_RST, 0, NULL, 0);
 	CHECK_EQ(t, host_read(fd, buf, sizeof(buf)), 0);
 	guest_close(&g);
@@ -326,6 +329,7 @@ static void credit_request_is_answered(struct tap *t)
 	open_guest(t, &g);
 	autoclose int fd = connect_to_host(&g, STREAM, 2000, &key);
 
+	CHECK(t, fd >= 0);
 	guest_send(&g, &key, VSOCK_OP_RW, 0, "12345678", 8);
 	guest_send(&g, &key, VSOCK_OP_CREDIT_REQUEST, 0, NULL, 0);
 	CHECK(t, guest_expect(&g, &key, VSOCK_OP_CREDIT_UPDATE, &pkt, NULL));
@@ -343,6 +347,7 @@ static void credit_violation_is_reset(struct tap *t)
 	CHECK_EQ(t, guest_open(&g, ring | VSOCK_ALL, "buffer", "4096", NULL), 0);
 	autoclose int fd = connect_to_host(&g, STREAM, 2000, &key);
 
+	CHECK(t, fd >= 0);
 	/* Exactly the credit is fine, and is given back. */
 	guest_send(&g, &key, VSOCK_OP_RW, 0, data, 4096);
 	CHECK(t, guest_expect(&g, &key, VSOCK_OP_CREDIT_UPDATE, &pkt, NULL));
@@ -365,6 +370,7 @@ static void connections_are_bounded(struct tap *t)
 		fd[i] = connect_to_host(&g, STREAM, 2000 + i, &key[i]);
 	autoclose int listener = host_listen(&g, 1000, SOCK_STREAM);
 
+	CHECK(t, listener >= 0);
 	guest_send(&g, &more, VSOCK_OP_REQUEST, 0, NULL, 0);
 	CHECK(t, guest_expect(&g, &more, VSOCK_OP_RST, NULL, NULL));
 	autoclose int client = fd_unix_connect(g.uds, SOCK_STREAM, NULL);
@@ -388,6 +394,7 @@ static void device_reset_drops_connections(struct tap *t)
 	open_guest(t, &g);
 	autoclose int fd = connect_to_host(&g, STREAM, 2000, &key);
 
+	CHECK(t, fd >= 0);
 	CHECK_EQ(t, write(fd, "lost", 4), 4);
 	CHECK_EQ(t, vhud_reset(g.d), 0);
 	while (host_read(fd, &c, 1) > 0)
@@ -553,6 +560,7 @@ static void types_follow_the_features(struct tap *t)
 			autoclose int l = host_listen(
 				&g, 1000, type == STREAM ? SOCK_STREAM : SOCK_SEQPACKET);
 
+			CHECK(t, l >= 0);
 			guest_send(&g, &key, VSOCK_OP_REQUEST, 0, NULL, 0);
 			CHECK(t, guest_expect(&g, &key, ok ? VSOCK_OP_RESPONSE : VSOCK_OP_RST, NULL,
 					 NULL));
