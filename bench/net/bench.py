@@ -50,7 +50,8 @@ def run_once(make, kind, program, netload, size, seconds):
     with tempfile.TemporaryDirectory(prefix="avp-bench-") as folder:
         sockets = [os.path.join(folder, n) for n in ("a", "b")]
         env = dict(os.environ, AVP_LOG="error")
-        switch = subprocess.Popen(make(program, sockets), preexec_fn=pin, env=env, stdin=subprocess.DEVNULL)
+        switch = subprocess.Popen(make(program, sockets), preexec_fn=pin, env=env, stdin=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL if make is qemu else None)
         try:
             end = time.monotonic() + 20
             while not all(map(os.path.exists, sockets)):
