@@ -3,6 +3,7 @@
 #include "engine/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/memfd.h>
 #include <stdarg.h>
@@ -111,13 +112,14 @@ static int add_ram(struct vm *vm, struct err *e)
 		"guest-ram", size, vm->conf->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0, e);
 	if (vm->ram_fd < 0)
 		return err_prefix(e, "guest memory");
+	/* Huge pages now or an error: later there would only be SIGBUS. */
+	if (vm->conf->hugepages && fallocate(vm->ram_fd, 0, 0, (off_t)size) < 0)
+		return err_sys(e, -errno,
+			"guest memory of %" PRIu64 " huge pages (see /proc/sys/vm/nr_hugepages)",
+			size / HUGE_PAGE);
 	rc = kvm_add_ram(&vm->kvm, 0, low, vm->ram_fd, 0, e);
 	if (!rc && size > low)
 		rc = kvm_add_ram(&vm->kvm, BOARD_HIGH_RAM, size - low, vm->ram_fd, low, e);
-	if (rc && vm->conf->hugepages)
-		err_prefix(e,
-			"guest memory of %" PRIu64 " huge pages (see /proc/sys/vm/nr_hugepages)",
-			size / HUGE_PAGE);
 	return rc;
 }
 

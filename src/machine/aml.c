@@ -211,28 +211,18 @@ void aml_res_irq(struct aml *a, uint32_t gsi, bool level, bool shared)
 }
 
 /* Address space descriptors (6.4.3.5): produced, minimum and maximum fixed. */
-static void word_window(struct aml *a, uint8_t type, uint8_t flags, uint16_t first, uint16_t last)
+void aml_res_bus0(struct aml *a)
 {
 	aml_byte(a, 0x88);
 	word(a, 13);
-	aml_byte(a, type);
+	aml_byte(a, 2); /* bus numbers */
 	aml_byte(a, 0x0c);
-	aml_byte(a, flags);
+	aml_byte(a, 0);
 	word(a, 0);
-	word(a, first);
-	word(a, last);
 	word(a, 0);
-	word(a, (uint16_t)(last - first + 1));
-}
-
-void aml_res_bus0(struct aml *a)
-{
-	word_window(a, 2, 0, 0, 0);
-}
-
-void aml_res_io_window(struct aml *a, uint16_t first, uint16_t last)
-{
-	word_window(a, 1, 3, first, last);
+	word(a, 0);
+	word(a, 0);
+	word(a, 1);
 }
 
 void aml_res_mem_window(struct aml *a, uint32_t first, uint32_t last)

@@ -40,7 +40,6 @@ void aml_name_string(struct aml *a, const char *name, const char *s);
 void aml_res_io(struct aml *a, uint16_t base, uint8_t len);
 void aml_res_mem32_fixed(struct aml *a, uint32_t base, uint32_t len);
 void aml_res_irq(struct aml *a, uint32_t gsi, bool level, bool shared);
-/* Windows that a bridge passes on: buses 0, ports, memory. */
+/* Windows that a bridge passes on: bus 0, memory. */
 void aml_res_bus0(struct aml *a);
-void aml_res_io_window(struct aml *a, uint16_t first, uint16_t last);
 void aml_res_mem_window(struct aml *a, uint32_t first, uint32_t last);

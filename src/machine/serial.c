@@ -3,7 +3,10 @@
 #include "machine/serial.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
+
+#define PATIENCE_MS 1000
 
 #define REG_DATA 0
 #define REG_IER	 1
@@ -124,6 +127,16 @@ static uint8_t read_reg(struct serial *s, unsigned reg)
 	}
 }
 
+/* A reader who is slow gets time, one who has stopped reading gets it once: the guest must not hang
+ * because nobody looks at its console. */
+static bool reader_ready(struct serial *s)
+{
+	struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
+
+	s->stuck = poll(&p, 1, s->stuck ? 0 : PATIENCE_MS) != 1;
+	return !s->stuck;
+}
+
 static void transmit(struct serial *s, uint8_t byte)
 {
 	ssize_t n;
@@ -133,7 +146,7 @@ static void transmit(struct serial *s, uint8_t byte)
 		rx_put(s, byte);
 		return;
 	}
-	if (s->out_fd < 0)
+	if (s->out_fd < 0 || !reader_ready(s))
 		return;
 	do
 		n = write(s->out_fd, &byte, 1);

@@ -20,6 +20,7 @@ struct serial {
 	pthread_mutex_t lock;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool thr_pending; /* the "transmitter empty" interrupt has not been read yet */
+	bool stuck;	  /* nobody reads out_fd */
 	bool line;
 	bool paused; /* not listening, because the FIFO is full */
 	uint8_t rx[SERIAL_FIFO];
@@ -28,7 +29,7 @@ struct serial {
 
 /*
  * Puts the port on vmm->pio at `port`. Descriptors stay the caller's, -1 is none; a transmitted
- * byte that out_fd does not take at once (EAGAIN) is lost, as on a line without flow control. On
+ * byte that out_fd does not take is lost, as on a line without flow control. On
  * vmm->loop's thread or before it runs.
  */
 int serial_init(struct serial *s, struct vmm *vmm, uint16_t port, uint32_t irq, int in_fd,
