@@ -211,7 +211,7 @@ def test_grace_then_force(place):
 
 
 def test_second_interrupt_forces_at_once(place):
-    with place.run("grace: 1h\nvms:\n".replace("1h", "60m") + place.vm("one", "spin")) as s:
+    with place.run("grace: 60m\nvms:\n" + place.vm("one", "spin")) as s:
         s.state("one", "running")
         s.process.send_signal(signal.SIGINT)
         s.says("stopping all guests")
@@ -396,6 +396,19 @@ def test_processes_have_only_their_descriptors(place):
             assert links[0] == "/dev/null", f"{name}: {links}"
             foreign = [link for link in links.values() if "control.sock" in link or link.endswith((".log", "/lock"))]
             assert not foreign, f"{name}: {links}"
+        s.ask(cmd="stop")
+        s.ends(0)
+
+
+def test_processes_are_in_their_jails(place):
+    ports = f", devices: {DEVICES[:-1]}, {{type: net, switch: car}}]"
+    with place.run("jail: required\nvms:\n" + place.vm("one", "button", ports) + "switches: {car: }\n") as s:
+        s.state("one", "running")
+        for name, p in s.ps().items():
+            with open(f"/proc/{p['pid']}/status", encoding="utf-8") as f:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+            rights = (status["Seccomp"], status["NoNewPrivs"], int(status["CapEff"], 16), int(status["CapBnd"], 16))
+            assert rights == ("2", "1", 0, 0), f"{name}: {rights}"
         s.ask(cmd="stop")
         s.ends(0)
 
