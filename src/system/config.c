@@ -8,14 +8,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "host/switch.h"
 #include "system/config_priv.h"
 
-#define SLOTS_MAX   96u
 #define ALLOWED_MAX 400u
 
 static const char *const restart_words[] = { "no", "on-failure", "always", NULL };
@@ -90,39 +88,8 @@ static const struct alias vm_aliases[] = {
 	{ "cpus", "host", "cpu-host" },
 };
 
-/* A key that is possible in a map. Without `opt` its value is read elsewhere. */
-struct slot {
-	const char *key;
-	const struct opt *opt;
-	const struct opt *table;
-	void *base;
-	struct conf_keys *keys; /* where the text is kept for the command line, or NULL */
-};
-
-struct slots {
-	struct slot v[SLOTS_MAX];
-	unsigned n;
-};
-
-static void add_slot(struct slots *s, const struct slot *slot)
-{
-	if (s->n < SLOTS_MAX)
-		s->v[s->n++] = *slot;
-}
-
-static void add_special(struct slots *s, const char *key)
-{
-	add_slot(s, &(struct slot){ .key = key });
-}
-
-static void add_table(struct slots *s, const struct opt *table, void *base, struct conf_keys *keys)
-{
-	for (const struct opt *o = table; o->name; o++)
-		add_slot(s, &(struct slot){ o->name, o, table, base, keys });
-}
-
 /* The keys of `section`, or with NULL those of vm_opts that are in no section. */
-static void add_vm_keys(struct slots *s, struct conf_vm *vm, const char *section)
+static void add_vm_keys(struct conf_slots *s, struct conf_vm *vm, const char *section)
 {
 	for (const struct opt *o = vm_opts; o->name; o++) {
 		const struct alias *in = NULL;
@@ -131,198 +98,9 @@ static void add_vm_keys(struct slots *s, struct conf_vm *vm, const char *section
 			if (!strcmp(vm_aliases[i].opt, o->name))
 				in = &vm_aliases[i];
 		if (section ? in && !strcmp(in->section, section) : !in)
-			add_slot(s, &(struct slot){ in ? in->key : o->name, o, vm_opts,
-					    &vm->machine, &vm->keys });
+			conf_slot_add(s, &(struct conf_slot){ in ? in->key : o->name, o, vm_opts,
+						 &vm->machine, &vm->keys });
 	}
-}
-
-/* Puts it where its place in the file puts it. */
-static void add_error(struct conf_errors *errors, unsigned line, unsigned column, const char *path,
-	const char *what)
-{
-	struct conf_error new = { line, column, NULL };
-	unsigned at = errors->n;
-
-	if (asprintf(&new.text, "%s:%u:%u: %s", path, line, column, what) < 0) {
-		errors->more++;
-		return;
-	}
-	for (; at && (errors->v[at - 1].line > line ||
-			     (errors->v[at - 1].line == line && errors->v[at - 1].column > column));
-		at--)
-		errors->v[at] = errors->v[at - 1];
-	errors->v[at] = new;
-	errors->n++;
-}
-
-void conf_error(struct conf_reader *r, unsigned line, unsigned column, const char *fmt, ...)
-{
-	struct conf_errors *errors = r->errors;
-	char what[ERR_MSG_MAX];
-	va_list ap;
-
-	if (errors->n == CONF_ERRORS_MAX) {
-		errors->more++;
-		return;
-	}
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	for (char *p = what; *p; p++)
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
-	add_error(errors, line, column, r->conf->path, what);
-}
-
-#define ERROR_AT(r, node, ...) conf_error((r), (node)->line, (node)->column, __VA_ARGS__)
-
-static bool is_kind(
-	struct conf_reader *r, const struct yaml_node *node, enum yaml_kind kind, const char *what)
-{
-	if (node->kind == kind)
-		return true;
-	ERROR_AT(r, node, "%s must be %s, not %s", what, yaml_kind_name(kind),
-		yaml_kind_name(node->kind));
-	return false;
-}
-
-static const struct yaml_node *map_get(const struct yaml_node *map, const char *key)
-{
-	for (unsigned i = 0; i + 1 < map->n; i += 2)
-		if (!strcmp(map->items[i]->text, key))
-			return map->items[i + 1];
-	return NULL;
-}
-
-static void check_duplicates(struct conf_reader *r, const struct yaml_node *map)
-{
-	for (unsigned i = 0; i < map->n; i += 2)
-		for (unsigned k = 0; k < i; k += 2)
-			if (!strcmp(map->items[i]->text, map->items[k]->text)) {
-				ERROR_AT(r, map->items[i], "'%.64s' is already in line %u",
-					map->items[i]->text, map->items[k]->line);
-				break;
-			}
-}
-
-static void unknown_key(struct conf_reader *r, const struct yaml_node *key, const struct slots *s)
-{
-	const char *names[SLOTS_MAX], *near;
-	char allowed[ALLOWED_MAX] = "";
-	size_t used = 0;
-
-	for (unsigned i = 0; i < s->n; i++) {
-		names[i] = s->v[i].key;
-		if (used < sizeof(allowed))
-			used += (size_t)snprintf(allowed + used, sizeof(allowed) - used, "%s%s",
-				i ? ", " : "", names[i]);
-	}
-	near = opt_nearest(key->text, names, s->n);
-	if (near)
-		ERROR_AT(r, key, "unknown key '%.64s' (did you mean '%s'?); allowed: %s", key->text,
-			near, allowed);
-	else
-		ERROR_AT(r, key, "unknown key '%.64s'; allowed: %s", key->text, allowed);
-}
-
-/* `path` as it is from our folder, absolute; a file that exists by its plain name. Owned by the
- * caller. */
-static char *resolve(const struct conf *conf, const char *path)
-{
-	char *full, *real;
-
-	if (asprintf(&full, "%s%s%s", path[0] == '/' ? "" : conf->dir, path[0] == '/' ? "" : "/",
-		    path) < 0)
-		return NULL;
-	real = realpath(full, NULL);
-	if (!real)
-		return full;
-	free(full);
-	return real;
-}
-
-static int keep(
-	struct conf_keys *keys, const struct slot *slot, const struct yaml_node *at, char *value)
-{
-	struct conf_key *v = reallocarray(keys->v, keys->n + 1, sizeof(*v));
-
-	if (!v) {
-		free(value);
-		return -ENOMEM;
-	}
-	keys->v = v;
-	v[keys->n++] = (struct conf_key){ slot->opt, value, at->line, at->column };
-	return 0;
-}
-
-static void set_text(struct conf_reader *r, const struct slot *slot, const struct yaml_node *at)
-{
-	char *value = slot->opt->type == OPT_PATH ? resolve(r->conf, at->text) : strdup(at->text);
-	struct err e = { 0 };
-	int ret = -ENOMEM;
-
-	if (value)
-		ret = opt_set(slot->table, slot->base, slot->opt->name, value, &e);
-	if (ret)
-		ERROR_AT(r, at, "%s", e.code ? e.msg : "out of memory");
-	if (ret || !slot->keys) {
-		free(value);
-		return;
-	}
-	if (keep(slot->keys, slot, at, value))
-		ERROR_AT(r, at, "out of memory");
-}
-
-static void set_slot(struct conf_reader *r, const struct slot *slot, const struct yaml_node *value)
-{
-	if (value->kind == YAML_TEXT) {
-		set_text(r, slot, value);
-		return;
-	}
-	if (value->kind != YAML_LIST || slot->opt->type != OPT_LIST) {
-		ERROR_AT(r, value, "'%s' must be %s, not %s", slot->key,
-			slot->opt->type == OPT_LIST ? "a list of words" : "one word",
-			yaml_kind_name(value->kind));
-		return;
-	}
-	for (unsigned i = 0; i < value->n; i++)
-		if (is_kind(r, value->items[i], YAML_TEXT, "an entry of this list"))
-			set_text(r, slot, value->items[i]);
-}
-
-/* Sets what the map says; keys that are read elsewhere are passed over. */
-static void read_map(struct conf_reader *r, const struct yaml_node *map, const struct slots *s)
-{
-	check_duplicates(r, map);
-	for (unsigned i = 0; i + 1 < map->n; i += 2) {
-		const struct slot *slot = NULL;
-
-		for (unsigned k = 0; k < s->n && !slot; k++)
-			if (!strcmp(s->v[k].key, map->items[i]->text))
-				slot = &s->v[k];
-		if (!slot)
-			unknown_key(r, map->items[i], s);
-		else if (slot->opt)
-			set_slot(r, slot, map->items[i + 1]);
-	}
-}
-
-static void defaults(
-	struct conf_reader *r, const struct yaml_node *at, const struct opt *table, void *base)
-{
-	struct err e = { 0 };
-
-	if (opt_defaults(table, base, &e))
-		ERROR_AT(r, at, "%s", e.msg);
-}
-
-static void required(struct conf_reader *r, const struct yaml_node *at, const struct opt *table,
-	const void *base)
-{
-	struct err e = { 0 };
-
-	if (opt_check(table, base, &e))
-		ERROR_AT(r, at, "%s", e.msg);
 }
 
 static bool good_name(struct conf_reader *r, const struct yaml_node *at, const char *name)
@@ -332,7 +110,7 @@ static bool good_name(struct conf_reader *r, const struct yaml_node *at, const c
 
 	if (len && len <= CONF_NAME_MAX && !name[len] && name[0] != '-')
 		return true;
-	ERROR_AT(r, at, "'%.64s' cannot be a name: up to %u letters, digits, _ and -", name,
+	CONF_ERROR_AT(r, at, "'%.64s' cannot be a name: up to %u letters, digits, _ and -", name,
 		CONF_NAME_MAX);
 	return false;
 }
@@ -360,55 +138,55 @@ int conf_parse_time(const char *text, uint32_t *ms)
 
 static void unknown_type(struct conf_reader *r, const struct yaml_node *at, const char *type)
 {
-	const char *names[SLOTS_MAX], *near;
+	const char *names[CONF_SLOTS_MAX], *near;
 	char all[ALLOWED_MAX] = "";
 	size_t used = 0;
 	unsigned n;
 
-	for (n = 0; vdev_classes[n] && n < SLOTS_MAX; n++) {
+	for (n = 0; vdev_classes[n] && n < CONF_SLOTS_MAX; n++) {
 		names[n] = vdev_classes[n]->name;
 		if (used < sizeof(all))
 			used += (size_t)snprintf(
 				all + used, sizeof(all) - used, "%s%s", n ? ", " : "", names[n]);
 	}
 	near = opt_nearest(type, names, n);
-	ERROR_AT(r, at, "unknown device type '%.64s'%s%s%s; there are: %s", type,
+	CONF_ERROR_AT(r, at, "unknown device type '%.64s'%s%s%s; there are: %s", type,
 		near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", all);
 }
 
 /* Checks the class's keys by setting them in a device that is then thrown away. */
-static void read_model(
-	struct conf_reader *r, const struct yaml_node *map, struct slots *s, struct conf_device *d)
+static void read_model(struct conf_reader *r, const struct yaml_node *map, struct conf_slots *s,
+	struct conf_device *d)
 {
 	struct vdev *model = NULL;
 	struct err e = { 0 };
 
 	if (vdev_new(&model, d->cls, &e)) {
-		ERROR_AT(r, map, "%s", e.msg);
+		CONF_ERROR_AT(r, map, "%s", e.msg);
 		return;
 	}
 	if (!d->socket)
-		add_table(s, d->cls->opts, model, &d->keys);
-	read_map(r, map, s);
+		conf_slot_table(s, d->cls->opts, model, &d->keys);
+	conf_map_read(r, map, s);
 	if (!d->socket)
-		required(r, map, d->cls->opts, model);
+		conf_required(r, map, d->cls->opts, model);
 	vdev_destroy(model);
 }
 
 static void read_device(struct conf_reader *r, const struct yaml_node *map, struct conf_device *d)
 {
 	const struct yaml_node *type, *socket, *name;
-	struct slots s = { .n = 0 };
+	struct conf_slots s = { .n = 0 };
 
 	d->line = map->line;
 	d->column = map->column;
-	if (!is_kind(r, map, YAML_MAP, "a device"))
+	if (!conf_is_kind(r, map, YAML_MAP, "a device"))
 		return;
-	defaults(r, map, device_opts, d);
-	add_table(&s, device_opts, d, NULL);
-	type = map_get(map, "type");
+	conf_defaults(r, map, device_opts, d);
+	conf_slot_table(&s, device_opts, d, NULL);
+	type = conf_map_get(map, "type");
 	if (!type || type->kind != YAML_TEXT) {
-		ERROR_AT(r, map, "a device needs 'type', as in {type: blk, image: disk.img}");
+		CONF_ERROR_AT(r, map, "a device needs 'type', as in {type: blk, image: disk.img}");
 		return;
 	}
 	d->cls = vdev_class_find(type->text);
@@ -416,13 +194,13 @@ static void read_device(struct conf_reader *r, const struct yaml_node *map, stru
 		unknown_type(r, type, type->text);
 		return;
 	}
-	socket = map_get(map, "socket");
+	socket = conf_map_get(map, "socket");
 	if (socket && socket->kind == YAML_TEXT)
 		opt_set(device_opts, d, "socket", socket->text, NULL);
 	if (!strcmp(d->cls->name, "net") && !d->socket)
-		add_table(&s, plug_opts, d, NULL);
+		conf_slot_table(&s, plug_opts, d, NULL);
 	read_model(r, map, &s, d);
-	name = map_get(map, "name");
+	name = conf_map_get(map, "name");
 	if (name && d->name)
 		good_name(r, name, d->name);
 }
@@ -443,15 +221,16 @@ static void name_devices(struct conf_reader *r, struct conf_vm *vm)
 
 static void read_devices(struct conf_reader *r, const struct yaml_node *list, struct conf_vm *vm)
 {
-	if (!is_kind(r, list, YAML_LIST, "'devices'"))
+	if (!conf_is_kind(r, list, YAML_LIST, "'devices'"))
 		return;
 	if (list->n > CONF_DEVICES_MAX) {
-		ERROR_AT(r, list, "%u devices; a VM has at most %u", list->n, CONF_DEVICES_MAX);
+		CONF_ERROR_AT(
+			r, list, "%u devices; a VM has at most %u", list->n, CONF_DEVICES_MAX);
 		return;
 	}
 	vm->devices = calloc(list->n ? list->n : 1, sizeof(*vm->devices));
 	if (!vm->devices) {
-		ERROR_AT(r, list, "out of memory");
+		CONF_ERROR_AT(r, list, "out of memory");
 		return;
 	}
 	vm->ndevices = list->n;
@@ -463,38 +242,38 @@ static void read_devices(struct conf_reader *r, const struct yaml_node *list, st
 static void read_section(struct conf_reader *r, const struct yaml_node *vm_map, const char *section,
 	struct conf_vm *vm)
 {
-	const struct yaml_node *map = map_get(vm_map, section);
-	struct slots s = { .n = 0 };
+	const struct yaml_node *map = conf_map_get(vm_map, section);
+	struct conf_slots s = { .n = 0 };
 
 	if (!map)
 		return;
 	add_vm_keys(&s, vm, section);
 	/* `cpus: 2` is short for `cpus: {count: 2}`. */
 	if (map->kind == YAML_TEXT && !strcmp(section, "cpus"))
-		set_slot(r, &s.v[0], map);
-	else if (is_kind(r, map, YAML_MAP, section))
-		read_map(r, map, &s);
+		conf_slot_set(r, &s.v[0], map);
+	else if (conf_is_kind(r, map, YAML_MAP, section))
+		conf_map_read(r, map, &s);
 }
 
 static void read_vm(struct conf_reader *r, const struct yaml_node *map, struct conf_vm *vm)
 {
 	const struct yaml_node *devices;
-	struct slots s = { .n = 0 };
+	struct conf_slots s = { .n = 0 };
 
-	if (!is_kind(r, map, YAML_MAP, "a VM"))
+	if (!conf_is_kind(r, map, YAML_MAP, "a VM"))
 		return;
-	defaults(r, map, vm_opts, &vm->machine);
-	defaults(r, map, policy_opts, vm);
-	add_special(&s, "boot");
-	add_special(&s, "cpus");
-	add_special(&s, "devices");
+	conf_defaults(r, map, vm_opts, &vm->machine);
+	conf_defaults(r, map, policy_opts, vm);
+	conf_slot_special(&s, "boot");
+	conf_slot_special(&s, "cpus");
+	conf_slot_special(&s, "devices");
 	add_vm_keys(&s, vm, NULL);
-	add_table(&s, policy_opts, vm, NULL);
-	read_map(r, map, &s);
+	conf_slot_table(&s, policy_opts, vm, NULL);
+	conf_map_read(r, map, &s);
 	read_section(r, map, "boot", vm);
 	read_section(r, map, "cpus", vm);
-	required(r, map, vm_opts, &vm->machine);
-	devices = map_get(map, "devices");
+	conf_required(r, map, vm_opts, &vm->machine);
+	devices = conf_map_get(map, "devices");
 	if (devices)
 		read_devices(r, devices, vm);
 }
@@ -502,17 +281,17 @@ static void read_vm(struct conf_reader *r, const struct yaml_node *map, struct c
 static void read_switch(struct conf_reader *r, const struct yaml_node *map, struct conf_switch *sw)
 {
 	struct switch_config scratch = { 0 };
-	struct slots s = { .n = 0 };
+	struct conf_slots s = { .n = 0 };
 
 	/* `car:` alone is a switch with nothing but defaults. */
 	if (map->kind == YAML_TEXT && !*map->text)
 		return;
-	if (!is_kind(r, map, YAML_MAP, "a switch"))
+	if (!conf_is_kind(r, map, YAML_MAP, "a switch"))
 		return;
-	defaults(r, map, switch_opts, &scratch);
-	add_table(&s, switch_opts, &scratch, &sw->keys);
-	read_map(r, map, &s);
-	required(r, map, switch_opts, &scratch);
+	conf_defaults(r, map, switch_opts, &scratch);
+	conf_slot_table(&s, switch_opts, &scratch, &sw->keys);
+	conf_map_read(r, map, &s);
+	conf_required(r, map, switch_opts, &scratch);
 	opt_free(switch_opts, &scratch);
 }
 
@@ -522,11 +301,11 @@ static unsigned count_entries(
 {
 	if (!map)
 		return 0;
-	if (!is_kind(r, map, YAML_MAP, what))
+	if (!conf_is_kind(r, map, YAML_MAP, what))
 		return 0;
-	check_duplicates(r, map);
+	conf_check_duplicates(r, map);
 	if (map->n / 2 > max) {
-		ERROR_AT(
+		CONF_ERROR_AT(
 			r, map, "%u entries in %s; at most %u are possible", map->n / 2, what, max);
 		return 0;
 	}
@@ -583,30 +362,32 @@ static char *name_of_file(const char *path)
 static void read_system(struct conf_reader *r, const struct yaml_node *root)
 {
 	const struct yaml_node *vms, *grace = NULL;
-	struct slots s = { .n = 0 };
+	struct conf_slots s = { .n = 0 };
 
-	if (!is_kind(r, root, YAML_MAP, "a system file"))
+	if (!conf_is_kind(r, root, YAML_MAP, "a system file"))
 		return;
-	defaults(r, root, system_opts, r->conf);
-	add_table(&s, system_opts, r->conf, NULL);
-	add_special(&s, "grace");
-	add_special(&s, "vms");
-	add_special(&s, "switches");
-	read_map(r, root, &s);
-	grace = map_get(root, "grace");
+	conf_defaults(r, root, system_opts, r->conf);
+	conf_slot_table(&s, system_opts, r->conf, NULL);
+	conf_slot_special(&s, "grace");
+	conf_slot_special(&s, "vms");
+	conf_slot_special(&s, "switches");
+	conf_map_read(r, root, &s);
+	grace = conf_map_get(root, "grace");
 	if (grace && (grace->kind != YAML_TEXT || conf_parse_time(grace->text, &r->conf->grace_ms)))
-		ERROR_AT(r, grace, "'grace' takes a time up to an hour, as in 10s, 500ms or 2m");
+		CONF_ERROR_AT(
+			r, grace, "'grace' takes a time up to an hour, as in 10s, 500ms or 2m");
 	if (!r->conf->name)
 		r->conf->name = name_of_file(r->conf->path);
 	if (r->conf->name)
-		good_name(r, map_get(root, "name") ? map_get(root, "name") : root, r->conf->name);
-	read_switches(r, map_get(root, "switches"));
-	vms = map_get(root, "vms");
+		good_name(r, conf_map_get(root, "name") ? conf_map_get(root, "name") : root,
+			r->conf->name);
+	read_switches(r, conf_map_get(root, "switches"));
+	vms = conf_map_get(root, "vms");
 	read_vms(r, vms);
 	if (!vms)
-		ERROR_AT(r, root, "the file needs 'vms', a map of virtual machines");
+		CONF_ERROR_AT(r, root, "the file needs 'vms', a map of virtual machines");
 	else if (vms->kind == YAML_MAP && !vms->n)
-		ERROR_AT(r, vms, "'vms' is empty; there is nothing to run");
+		CONF_ERROR_AT(r, vms, "'vms' is empty; there is nothing to run");
 }
 
 static struct conf *conf_new(const char *path)
