@@ -362,15 +362,14 @@ static int close_jail(struct command *c, struct err *e)
 	static const char *const connecting[] = { "socket", "connect", NULL };
 	struct jail_profile profile = { .mode = (enum jail_mode)c->jail };
 	autofree char *folder = NULL;
-	char *slash;
 
 	if (!strncmp(c->config.uplink, "passt:", 6)) {
-		folder = realpath(c->config.uplink + 6, NULL);
-		slash = folder ? strrchr(folder, '/') : NULL;
-		if (slash && slash != folder) {
-			*slash = '\0';
-			profile.paths[profile.npaths++] = folder;
-		}
+		const char *path = c->config.uplink + 6;
+
+		folder = strndup(path, max_u64((uint64_t)(strrchr(path, '/') - path), 1));
+		if (!folder)
+			return err_set(e, -ENOMEM, "out of memory");
+		profile.paths[profile.npaths++] = folder;
 		profile.syscalls = connecting;
 	}
 	return jail_enter(&profile, &c->log, e);

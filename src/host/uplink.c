@@ -16,6 +16,11 @@ int uplink_open(struct uplink *u, const char *spec, struct ev_loop *loop, const 
 		return tap_create(&u->tap, spec + 4, loop, log, e);
 	if (!strcmp(spec, "passt"))
 		return passt_create(&u->passt, NULL, loop, log, e);
+	if (!strncmp(spec, "passt:", 6) && spec[6] != '/')
+		return err_set(e, -EINVAL,
+			"passt socket '%.64s': its path must begin with /, to be found again from "
+			"the jail",
+			spec + 6);
 	if (!strncmp(spec, "passt:", 6))
 		return passt_create(&u->passt, spec + 6, loop, log, e);
 	return err_set(e, -EINVAL,

@@ -399,7 +399,7 @@ static void passt_stream(struct tap *t)
 static void wrong_names(struct tap *t)
 {
 	static const char *const specs[] = { "", "tap", "tap:", "tap:0123456789abcdef", "passtt",
-		"x" };
+		"passt:x", "x" };
 	struct ev_loop *loop;
 
 	REQUIRE(t, !ev_loop_create(&loop));
