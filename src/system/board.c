@@ -212,6 +212,7 @@ static int send_job(struct board *b, int fd)
 	const struct board_job *job = b->job;
 	autofree char *dir = strdup(job->system_file);
 	const char *fixed[] = { "run", job->system_file, "--board", "none" };
+	const char *level = getenv("AVP_LOG");
 	char *slash = dir ? strrchr(dir, '/') : NULL;
 	int ret = slash ? 0 : -EINVAL;
 
@@ -227,6 +228,8 @@ static int send_job(struct board *b, int fd)
 		ret = board_word_send(fd, "arg %s", fixed[i]);
 	for (unsigned i = 0; job->args && job->args[i] && !ret; i++)
 		ret = board_word_send(fd, "arg %s", job->args[i]);
+	if (level && !ret)
+		ret = board_word_send(fd, "log %s", level);
 	return ret ? ret : board_word_send(fd, "run");
 }
 

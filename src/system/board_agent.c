@@ -135,6 +135,8 @@ static int do_word(struct agent *a, const char *verb, const char *rest)
 		return chdir(rest) ? -errno : 0;
 	if (!strcmp(verb, "arg"))
 		return add_arg(a, rest);
+	if (!strcmp(verb, "log"))
+		return setenv("AVP_LOG", rest, 1) ? -errno : 0;
 	if (!strcmp(verb, "control")) {
 		free(a->control);
 		a->control = strdup(rest);

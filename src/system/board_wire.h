@@ -8,6 +8,7 @@
  *   "chdir PATH"       once
  *   "control PATH"     where connections to BOARD_PORT_CONTROL go, once
  *   "arg TEXT"         an argument for avp; any number
+ *   "log LEVEL"        the value of AVP_LOG, if there is one
  *   "run"              start it
  *   "signal NUMBER"    any time after run
  * Board to host: "ready" when the control socket answers, "exit STATUS" at the end, or "fail TEXT"
