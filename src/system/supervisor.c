@@ -3,6 +3,7 @@
 #include "system/supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -18,15 +19,27 @@
 /* How long devices may take to end after the last guest. */
 #define END_LIMIT (3000 * MS)
 
+void supervisor_show(int fd, const char *line, size_t len)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	/* A pipe that is ready takes PIPE_BUF bytes at once, which no line exceeds. */
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT)
+		fd_write_full(fd, line, len);
+}
+
 void supervisor_say(struct supervisor *s, const char *fmt, ...)
 {
+	char line[PROC_LINE_MAX];
 	va_list ap;
+	size_t n;
 
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(line, sizeof(line) - 1, fmt, ap);
 	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
+	n = strlen(line);
+	line[n] = '\n';
+	supervisor_show(STDOUT_FILENO, line, n + 1);
 }
 
 struct unit *supervisor_find(struct supervisor *s, const char *name)

@@ -76,6 +76,8 @@ struct supervisor {
 
 /* supervisor.c */
 
+/* Writes a line unless its reader has stopped reading: nobody's terminal may stop the system. */
+void supervisor_show(int fd, const char *line, size_t len);
 /* A line to the user. */
 void supervisor_say(struct supervisor *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -60,7 +60,7 @@ void unit_log_line(struct unit *u, const char *text)
 		u->log_bytes += (uint64_t)n;
 	if (u->log_bytes > LOG_FILE_MAX)
 		rotate(u);
-	fd_write_full(STDERR_FILENO, line, (size_t)n);
+	supervisor_show(STDERR_FILENO, line, (size_t)n);
 	line[n - 1] = 0;
 	control_line(u->s->control, u, line);
 }

@@ -364,6 +364,30 @@ def test_logs_are_followed(place):
         s.ends(0)
 
 
+def test_output_that_nobody_reads(place):
+    path = place.write("vms:\n" + place.vm("one", "button", ", devices: [{type: rng}]"))
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(write, True)
+    process = subprocess.Popen([AVP, "run", path, "--board", "none"], env=place.env, stdin=subprocess.DEVNULL,
+                               stdout=write, stderr=write)
+    try:
+        end = time.monotonic() + LIMIT
+        while place.avp("stop").returncode != 0:
+            assert time.monotonic() < end, "the system does not answer"
+            time.sleep(0.02)
+        assert process.wait(LIMIT) in (0, 1)  # it may have been asked before the guest listened
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read)
+        os.close(write)
+
+
 def test_killed_supervisor_takes_all_along(place):
     with place.run("vms:\n" + place.vm("one", "spin", f", devices: {DEVICES}")) as s:
         s.state("one", "running")
