@@ -112,6 +112,17 @@ class System:
         sock.settimeout(None)
         return Stream(sock, rest)
 
+    def wait_running(self, seconds):
+        """Returns when every VM runs, and with it all its devices."""
+        deadline = time.monotonic() + seconds
+        while True:
+            states = {vm["name"]: vm["state"] for vm in self.ask(cmd="ps")["vms"]}
+            if all(state == "running" for state in states.values()):
+                return
+            if time.monotonic() > deadline:
+                raise Failure(f"not all VMs run after {seconds} s: {states}")
+            time.sleep(0.1)
+
     def wait(self, seconds):
         """The exit status of avp run."""
         try:
