@@ -21,6 +21,7 @@ def avp_command(place, avp, *args):
 
 
 def test_up(system, consoles):
+    system.wait_running(guests.UP_S)
     for name in ("ivi", "cluster"):
         consoles[name] = guests.shell(system, name)
 
