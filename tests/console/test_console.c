@@ -66,15 +66,20 @@ static void rig_open(struct tap *t, struct rig *r, unsigned nqueues, const char 
 	CHECK_EQ(t, rig_start(r), 0);
 }
 
-static void rig_close(struct rig *r)
+static void remove_dir(const char *dir)
 {
 	char cmd[64];
 
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	if (system(cmd))
+		printf("# cannot remove %s\n", dir);
+}
+
+static void rig_close(struct rig *r)
+{
 	vhud_close(r->d);
 	vhud_serve_end(&r->srv);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", r->dir);
-	if (system(cmd))
-		printf("# cannot remove %s\n", r->dir);
+	remove_dir(r->dir);
 }
 
 static bool print_on(struct rig *r, unsigned q, const void *text, size_t len)
@@ -563,6 +568,42 @@ static void files_are_appended_to(struct tap *t)
 	unlink(log);
 }
 
+/* The whole as a process in its jail, with each host side that needs system calls of its own. */
+static void works_in_the_jail(struct tap *t)
+{
+	static const char *const hosts[] = { "socket", "pty" };
+	char buf[16];
+
+	for (unsigned i = 0; i < ARRAY_LEN(hosts); i++) {
+		struct vhud_proc p;
+		struct rig r = { .nqueues = 2 };
+
+		strcpy(r.dir, "/tmp/avp-console-XXXXXX");
+		CHECK(t, mkdtemp(r.dir));
+		snprintf(r.path, sizeof(r.path), "%s/con", r.dir);
+		REQUIRE(t, !vhud_spawn(&p, "console", "--host", hosts[i], "--path", r.path, NULL));
+		r.d = vhud_open(p.path);
+		CHECK_EQ(t, rig_start(&r), 0);
+		CHECK(t, print(&r, "early "));
+		int fd = i ? open(r.path, O_RDWR | O_NOCTTY) : attach(&r, "");
+
+		CHECK(t, reads(fd, "early "));
+		CHECK_EQ(t, write(fd, "in", 2), 2);
+		CHECK_EQ(t, input(&r, RX0, buf, sizeof(buf)), 2);
+		CHECK(t, print(&r, "late"));
+		CHECK(t, reads(fd, "late"));
+		if (!i) {
+			send_size(t, &r, "90x40");
+			CHECK_EQ(t, vhud_config_changed(r.d, VHUD_TIMEOUT_MS), 1);
+		}
+		close(fd);
+		CHECK(t, print(&r, "to nobody"));
+		vhud_close(r.d);
+		CHECK_EQ(t, vhud_spawn_end(&p), 0);
+		remove_dir(r.dir);
+	}
+}
+
 static void bad_keys_are_explained(struct tap *t)
 {
 	static const char *const bad[][4] = {
@@ -637,6 +678,7 @@ int main(void)
 		}
 	}
 	TAP_RUN(&t, files_are_appended_to);
+	TAP_RUN(&t, works_in_the_jail);
 	TAP_RUN(&t, bad_keys_are_explained);
 	return tap_done(&t);
 }

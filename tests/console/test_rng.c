@@ -300,6 +300,29 @@ static void hardware_sources_give_bytes(struct tap *t)
 		tap_skip(t, "neither RDSEED nor /dev/hwrng here");
 }
 
+/* As a process in its jail, with each source. */
+static void works_in_the_jail(struct tap *t)
+{
+	static const char *const sources[] = { "getrandom", "/dev/urandom", "rdseed", "hwrng" };
+	uint8_t buf[32] = { 0 };
+
+	for (unsigned i = 0; i < ARRAY_LEN(sources); i++) {
+		struct entropy src;
+		struct vhud_proc p;
+
+		if (entropy_open(&src, sources[i], NULL) < 0)
+			continue;
+		entropy_close(&src);
+		REQUIRE(t, !vhud_spawn(&p, "rng", "--source", sources[i], NULL));
+		struct vhud *d = vhud_open(p.path);
+
+		CHECK_EQ(t, vhud_start(d, &(struct vhud_opts){ .nqueues = 1 }), 0);
+		CHECK(t, vhud_do(d, 0, NULL, 0, buf, sizeof(buf)) > 0);
+		vhud_close(d);
+		CHECK_EQ(t, vhud_spawn_end(&p), 0);
+	}
+}
+
 int main(void)
 {
 	static const struct {
@@ -331,5 +354,6 @@ int main(void)
 	TAP_RUN(&t, rate_counts_with_a_clock_of_its_own);
 	TAP_RUN(&t, sources_are_checked);
 	TAP_RUN(&t, hardware_sources_give_bytes);
+	TAP_RUN(&t, works_in_the_jail);
 	return tap_done(&t);
 }
