@@ -58,9 +58,9 @@ static inline void cleanup_fclosep(FILE **f)
 }
 
 /* Variables that clean up when they leave scope. An autoclose fd starts as -1 or valid. */
-#define autofree   __attribute__((cleanup(cleanup_freep)))
-#define autoclose  __attribute__((cleanup(cleanup_closep)))
-#define autofclose __attribute__((cleanup(cleanup_fclosep)))
+#define autofree   __attribute__((unused, cleanup(cleanup_freep)))
+#define autoclose  __attribute__((unused, cleanup(cleanup_closep)))
+#define autofclose __attribute__((unused, cleanup(cleanup_fclosep)))
 
 /* Takes the value out of an autoclose variable, which then closes nothing. */
 static inline int steal_fd(int *fd)

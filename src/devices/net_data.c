@@ -335,12 +335,12 @@ static int take_buffers(struct net *n, struct vq *vq, uint32_t need, struct vq_c
 static int take_or_wait(struct net *n, unsigned q, uint32_t need, struct vq_chain **chains)
 {
 	struct vq *vq = n->dev.queues[q];
-	int ret = take_buffers(n, vq, need, chains);
+	unsigned tries = vq_size(vq); /* more can arrive that often before there are too many */
+	int ret;
 
-	if (ret)
-		return ret;
-	if (vq_enable_kick(vq))
+	do
 		ret = take_buffers(n, vq, need, chains);
+	while (!ret && tries-- && vq_enable_kick_beyond(vq));
 	if (!ret) {
 		n->rx_no_buffer++;
 		n->rx_empty |= FEATURE(q);

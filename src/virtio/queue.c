@@ -421,6 +421,19 @@ bool vq_enable_kick(struct vq *vq)
 	return vq_pending(vq);
 }
 
+bool vq_enable_kick_beyond(struct vq *vq)
+{
+	if (!vq->running || !vq->enabled || vq->broken)
+		return false;
+	if (vq->packed)
+		vq_packed_enable_kick_beyond(vq);
+	else
+		vq_split_enable_kick_beyond(vq);
+	/* As in vq_enable_kick(). */
+	full_fence();
+	return vq->packed ? vq_packed_pending_beyond(vq) : vq_split_pending_beyond(vq);
+}
+
 void vq_disable_kick(struct vq *vq)
 {
 	if (!vq->running)

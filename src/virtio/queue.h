@@ -128,6 +128,13 @@ static inline int vq_pop_or_kick(struct vq *vq, struct vq_chain **chain)
 
 	return r == 0 && vq_enable_kick(vq) ? vq_pop(vq, chain) : r;
 }
+/*
+ * For a device that put chains back because there are not enough of them: asks for a kick with the
+ * next request beyond those it saw, which vq_enable_kick() would not get, as the driver has gone
+ * past them. True if one arrived meanwhile, so that the caller must look again. Right after
+ * vq_pop() returned 0 and vq_rewind().
+ */
+bool vq_enable_kick_beyond(struct vq *vq);
 /* Tells the driver that kicks are not needed (a hint). */
 void vq_disable_kick(struct vq *vq);
 /* True if vq_pop() would return 1; reads only the ring. */

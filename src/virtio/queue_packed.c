@@ -199,6 +199,10 @@ int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 		chain_out(vq, c);
 		chains[n] = c;
 	}
+	if (n < max) {
+		vq->pack.end_pos = vq->pack.avail_pos;
+		vq->pack.end_wrap = vq->pack.avail_wrap;
+	}
 	return (int)n;
 }
 
@@ -291,6 +295,19 @@ void vq_packed_enable_kick(struct vq *vq)
 	}
 	st16(&r->device->off_wrap, pack(r->avail_pos, r->avail_wrap));
 	st16_release(&r->device->flags, RING_EVENT_FLAGS_DESC);
+}
+
+/* Every list, since the place of the first one unseen may be anywhere behind those put back. */
+void vq_packed_enable_kick_beyond(struct vq *vq)
+{
+	st16(&vq->pack.device->flags, RING_EVENT_FLAGS_ENABLE);
+}
+
+bool vq_packed_pending_beyond(struct vq *vq)
+{
+	struct packed_ring *r = &vq->pack;
+
+	return is_available(ld16_acquire(desc_flags(&r->desc[r->end_pos])), r->end_wrap);
 }
 
 void vq_packed_disable_kick(struct vq *vq)

@@ -87,6 +87,8 @@ struct packed_ring {
 	struct vring_event *driver, *device;
 	uint16_t avail_pos, used_pos; /* next descriptor to take / to write */
 	bool avail_wrap, used_wrap;
+	uint16_t end_pos; /* where vq_pop() last found nothing */
+	bool end_wrap;
 	bool pending; /* used descriptors not shown yet; the first of them is: */
 	bool first_wrap;
 	uint16_t first_pos, first_flags;
@@ -312,6 +314,8 @@ void vq_split_use(struct vq *vq, const struct vq_chain *c);
 /* Shows what was used; true if the driver wants an interrupt for it. */
 bool vq_split_flush(struct vq *vq);
 void vq_split_enable_kick(struct vq *vq);
+void vq_split_enable_kick_beyond(struct vq *vq);
+bool vq_split_pending_beyond(struct vq *vq);
 void vq_split_disable_kick(struct vq *vq);
 bool vq_split_pending(struct vq *vq);
 void vq_split_position(const struct vq *vq, uint16_t *avail, uint16_t *used);
@@ -324,6 +328,8 @@ void vq_packed_rewind(struct vq *vq, struct vq_chain *c);
 void vq_packed_use(struct vq *vq, const struct vq_chain *c);
 bool vq_packed_flush(struct vq *vq);
 void vq_packed_enable_kick(struct vq *vq);
+void vq_packed_enable_kick_beyond(struct vq *vq);
+bool vq_packed_pending_beyond(struct vq *vq);
 void vq_packed_disable_kick(struct vq *vq);
 bool vq_packed_pending(struct vq *vq);
 void vq_packed_position(const struct vq *vq, uint16_t *avail, uint16_t *used);

@@ -229,6 +229,20 @@ void vq_split_enable_kick(struct vq *vq)
 	st16(&r->used->flags, 0);
 }
 
+void vq_split_enable_kick_beyond(struct vq *vq)
+{
+	struct split_ring *r = &vq->split;
+
+	if (vq->event_idx)
+		st16((le16 *)(void *)&r->used->ring[vq->size], r->shadow_avail);
+	st16(&r->used->flags, 0);
+}
+
+bool vq_split_pending_beyond(struct vq *vq)
+{
+	return ld16_acquire(&vq->split.avail->idx) != vq->split.shadow_avail;
+}
+
 void vq_split_disable_kick(struct vq *vq)
 {
 	/* With EVENT_IDX an avail_event that stays behind says the same, and flags must be 0. */

@@ -296,6 +296,44 @@ static void notifications_are_suppressed(struct tap *t)
 	}
 }
 
+/* A device that needs two requests at once finds one and puts it back: the next one must kick. */
+static void more_than_there_is(struct tap *t, uint64_t features)
+{
+	struct vq_chain *c[3];
+	struct rig r;
+
+	REQUIRE(t, rig_init(&r, 16, features, NULL));
+	for (unsigned round = 0; round < 20; round++) {
+		vq_disable_kick(r.vq);
+		CHECK_EQ(t, add(&r, 0), 0);
+		drv_ring_publish(&r.drv);
+		REQUIRE(t, vq_pop_batch(r.vq, c, 2) == 1);
+		vq_rewind(r.vq, c[0]);
+		CHECK(t, !vq_enable_kick_beyond(r.vq));
+		CHECK_EQ(t, add(&r, 1), 0);
+		CHECK(t, drv_ring_publish(&r.drv));
+		/* One more came between looking and asking. */
+		REQUIRE(t, vq_pop_batch(r.vq, c, 3) == 2);
+		vq_rewind(r.vq, c[1]);
+		vq_rewind(r.vq, c[0]);
+		CHECK_EQ(t, add(&r, 2), 0);
+		drv_ring_publish(&r.drv);
+		CHECK(t, vq_enable_kick_beyond(r.vq));
+		CHECK_EQ(t, echo(&r), 3);
+		CHECK_EQ(t, reap(&r), 3);
+	}
+	rig_finish(&r);
+}
+
+static void waiting_for_more_gets_a_kick(struct tap *t)
+{
+	for (unsigned l = 0; l < 2; l++) {
+		more_than_there_is(t, layouts[l]);
+		more_than_there_is(t, layouts[l] | EVENT);
+		more_than_there_is(t, layouts[l] | EVENT | INDIR);
+	}
+}
+
 static void event_index_counts_exactly(struct tap *t)
 {
 	for (unsigned l = 0; l < 2; l++) {
@@ -494,6 +532,7 @@ int main(void)
 	TAP_RUN(&t, drivers_take_in_order_batches);
 	TAP_RUN(&t, drivers_refuse_wrong_used_entries);
 	TAP_RUN(&t, notifications_are_suppressed);
+	TAP_RUN(&t, waiting_for_more_gets_a_kick);
 	TAP_RUN(&t, event_index_counts_exactly);
 	TAP_RUN(&t, reserved_event_flags_enable);
 	TAP_RUN(&t, addresses_come_from_the_maps);
