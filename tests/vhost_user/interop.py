@@ -8,39 +8,16 @@ usage: interop.py SOURCE-ROOT, with the program in $AVP.
 """
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import stockqemu  # noqa: E402
+
 LIMIT = 120  # seconds for a guest
 CHECKS = 4
-QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
-
-
-class Tap:
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def check(self, ok, name):
-        self.count += 1
-        self.failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.count} - {name}", flush=True)
-        return ok
-
-    def done(self):
-        print(f"1..{self.count}")
-        return 1 if self.failed else 0
-
-
-def build_guest(root, folder):
-    guest = subprocess.run([os.path.join(root, "guests/linux/build")], stdout=subprocess.PIPE,
-                           check=True).stdout.decode().strip()
-    with open(os.path.join(folder, "initrd"), "wb") as f:
-        subprocess.run([os.path.join(root, "guests/linux/pack"),
-                        os.path.join(root, "tests/vhost_user/interop-guest.sh")], stdout=f, check=True)
-    return guest
 
 
 def start_backend(path, log):
@@ -60,56 +37,34 @@ def counters(control):
     return json.loads(control.recv(4096))["counters"]
 
 
-def run_guest(folder, guest, path, options):
-    command = [QEMU, "-accel", "tcg", "-M", "q35,memory-backend=mem", "-m", "256M", "-smp", "1",
-               "-object", "memory-backend-memfd,id=mem,size=256M,share=on", "-nodefaults",
-               "-display", "none", "-serial", "stdio", "-no-reboot",
-               "-kernel", os.path.join(guest, "vmlinuz"), "-initrd", os.path.join(folder, "initrd"),
-               "-append", "console=ttyS0 panic=-1 quiet mitigations=off",
-               "-chardev", f"socket,id=rng,path={path}",
-               "-device", "vhost-user-rng-pci,chardev=rng" + options]
-    try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=LIMIT, check=False
-                              ).stdout.decode(errors="replace")
-    except subprocess.TimeoutExpired as e:
-        return (e.stdout or b"").decode(errors="replace") + "\n(time limit)\n"
-
-
-def one_guest(tap, folder, guest, name, options):
+def one_guest(tap, root, folder, initrd, name, options):
     path = os.path.join(folder, name)
     with open(os.path.join(folder, "log"), "w+b") as log:
         process, control = start_backend(path, log)
         with control:
-            out = run_guest(folder, guest, path, options)
+            qemu = stockqemu.boot(root, initrd, "-chardev", f"socket,id=rng,path={path}",
+                                "-device", "vhost-user-rng-pci,chardev=rng" + options)
+            out = stockqemu.finish(qemu, LIMIT)
             served = counters(control)
             process.terminate()
             code = process.wait(30)
         log.seek(0)
         messages = log.read().decode(errors="replace")
-    lines = [l.strip() for l in out.splitlines()]
-    checks = [l[6:] for l in lines if l.startswith("CHECK ")]
-    for check in checks:
-        tap.check(True, f"{name}: {check}")
-    ok = tap.check("AVP-TEST exit 0" in lines and len(checks) == CHECKS,
-                   f"{name}: the guest went through everything")
+    ok = tap.guest_checks(out, CHECKS, name)
     ok &= tap.check(served["bytes"] >= 2 * 16 * 4096, f"{name}: it was the device that gave the bytes")
     ok &= tap.check(code == 0, f"{name}: the device process ends cleanly")
     if not ok:
-        for line in (out + messages).splitlines():
-            print("#", line)
+        stockqemu.show(out + messages)
 
 
 def main():
     root = os.path.abspath(sys.argv[1])
-    if not shutil.which(QEMU):
-        print(f"1..0 # SKIP {QEMU} is not installed (make deps)")
-        return 0
-    tap = Tap()
+    stockqemu.need_qemu()
+    tap = stockqemu.Tap()
     with tempfile.TemporaryDirectory(prefix="avp-rng-", dir="/var/tmp") as folder:
-        guest = build_guest(root, folder)
-        one_guest(tap, folder, guest, "split", "")
-        one_guest(tap, folder, guest, "packed", ",packed=on")
+        initrd = stockqemu.pack(root, folder, os.path.join(root, "tests/vhost_user/interop-guest.sh"))
+        one_guest(tap, root, folder, initrd, "split", "")
+        one_guest(tap, root, folder, initrd, "packed", ",packed=on")
     return tap.done()
 
 

@@ -16,30 +16,12 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import stockqemu  # noqa: E402
+
 CHECKS = {"client": 7, "server": 1}
 LIMIT = 120  # seconds for the first guest
-QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 BULK = 2 << 20
-
-
-class Tap:
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def check(self, ok, name):
-        self.count += 1
-        self.failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.count} - {name}", flush=True)
-        return ok
-
-    def done(self):
-        print(f"1..{self.count}")
-        return 1 if self.failed else 0
-
-
-def skip(why):
-    print(f"1..0 # SKIP {why}")
-    sys.exit(0)
 
 
 def listen(path, kind):
@@ -108,28 +90,18 @@ class Guest:
     def device(self, kind, log, *keys):
         p = subprocess.Popen([os.environ["AVP"], "device", kind, "--socket", self.socket(kind),
                               "--name", f"{self.name}/{kind}", *keys], stdout=log, stderr=log)
-        end = time.monotonic() + 20
-        while not os.path.exists(self.socket(kind)) and p.poll() is None and time.monotonic() < end:
-            time.sleep(0.02)
+        stockqemu.wait_for_files([self.socket(kind)], p)
         return p
 
-    def boot(self, kernel, initrd):
-        command = [QEMU, "-accel", "tcg", "-M", "q35,memory-backend=mem", "-m", "192M", "-smp", "1",
-                   "-object", "memory-backend-memfd,id=mem,size=192M,share=on", "-nodefaults",
-                   "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", initrd,
-                   "-append", f"console=ttyS0 panic=-1 quiet mitigations=off role={self.name}"]
+    def boot(self, root, initrd):
+        options = []
         for kind in ("vsock", "rng"):
-            command += ["-chardev", f"socket,id={kind},path={self.socket(kind)}",
+            options += ["-chardev", f"socket,id={kind},path={self.socket(kind)}",
                         "-device", f"vhost-user-{kind}-pci,chardev={kind}"]
-        self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT)
+        self.qemu = stockqemu.boot(root, initrd, *options, append=f"role={self.name}")
 
     def wait(self, end):
-        try:
-            self.out = self.qemu.communicate(timeout=max(1, end - time.monotonic()))[0].decode(errors="replace")
-        except subprocess.TimeoutExpired:
-            self.qemu.kill()
-            self.out = self.qemu.communicate()[0].decode(errors="replace") + "\n(time limit)\n"
+        self.out = stockqemu.finish(self.qemu, end - time.monotonic())
 
     def stop(self):
         for p in self.devices:
@@ -137,37 +109,13 @@ class Guest:
         return [p.wait(20) for p in self.devices]
 
 
-def report(tap, guest):
-    lines = [l.strip() for l in guest.out.splitlines()]
-    checks = [l[6:] for l in lines if l.startswith("CHECK ")]
-    for name in checks:
-        tap.check(True, name)
-    ok = tap.check("AVP-TEST exit 0" in lines and len(checks) == CHECKS[guest.name],
-                   f"guest '{guest.name}' went through everything")
-    if not ok:
-        for line in guest.out.splitlines():
-            print("#", line)
-
-
-def build_initrd(root, program, folder):
-    kernel = subprocess.run([os.path.join(root, "guests/linux/build")], stdout=subprocess.PIPE,
-                            check=True).stdout.decode().strip()
-    copy = os.path.join(folder, "interop-seq")
-    shutil.copy(program, copy)
-    initrd = os.path.join(folder, "initrd")
-    with open(initrd, "wb") as f:
-        subprocess.run([os.path.join(root, "guests/linux/pack"),
-                        os.path.join(root, "tests/vsock/interop-guest.sh"), copy], stdout=f, check=True)
-    return os.path.join(kernel, "vmlinuz"), initrd
-
-
 def main():
     root, program = os.path.abspath(sys.argv[1]), sys.argv[2]
-    if not shutil.which(QEMU):
-        skip(f"{QEMU} is not installed (make deps)")
-    tap = Tap()
+    stockqemu.need_qemu()
+    tap = stockqemu.Tap()
     with tempfile.TemporaryDirectory(prefix="avp-vsock-", dir="/var/tmp") as folder:
-        kernel, initrd = build_initrd(root, program, folder)
+        script = os.path.join(root, "tests/vsock/interop-guest.sh")
+        initrd = stockqemu.pack(root, folder, script, shutil.copy(program, os.path.join(folder, "interop-seq")))
         with open(os.path.join(folder, "log"), "w+b") as log:
             guests = [Guest(folder, "client", 3, 4, log), Guest(folder, "server", 4, 3, log)]
             client = guests[0]
@@ -177,7 +125,7 @@ def main():
             caller = threading.Thread(target=call_guest, args=(client.uds, 7001, called), daemon=True)
             caller.start()
             for g in guests:
-                g.boot(kernel, initrd)
+                g.boot(root, initrd)
             client.wait(time.monotonic() + LIMIT)
             guests[1].wait(time.monotonic() + 10)
             caller.join(5)
@@ -185,15 +133,15 @@ def main():
             log.seek(0)
             messages = log.read().decode(errors="replace")
         for g in guests:
-            report(tap, g)
+            if not tap.guest_checks(g.out, CHECKS[g.name], f"guest '{g.name}'"):
+                stockqemu.show(g.out)
         tap.check(called == [True], "the host called the guest and got everything back")
         tap.check(codes == [[0, 0], [0, 0]], "the device processes end cleanly")
         left = [n for n in os.listdir(folder) if n.startswith("peer")] + \
             [n for n in os.listdir(os.path.dirname(client.uds)) if not n.startswith("vsock_")]
         tap.check(not left, f"no socket is left behind {left or ''}")
         if tap.failed:
-            for line in messages.splitlines():
-                print("#", line)
+            stockqemu.show(messages)
     return tap.done()
 
 
