@@ -24,9 +24,11 @@ size_t iov_iter_left(const struct iov_iter *it)
 	return iov_len(it->iov, it->n) - it->offset;
 }
 
-/* The bytes of the current buffer that are left, skipping used-up buffers; 0 at the end. */
-static size_t current(struct iov_iter *it, uint8_t **p)
+/* Uses up to `max` bytes of the current buffer, skipping empty ones; 0 at the end. */
+static size_t next(struct iov_iter *it, size_t max, uint8_t **p)
 {
+	size_t part;
+
 	while (it->n && it->offset == it->iov->iov_len) {
 		it->iov++;
 		it->n--;
@@ -34,107 +36,72 @@ static size_t current(struct iov_iter *it, uint8_t **p)
 	}
 	if (!it->n)
 		return 0;
+	part = min_u64(it->iov->iov_len - it->offset, max);
 	*p = (uint8_t *)it->iov->iov_base + it->offset;
-	return it->iov->iov_len - it->offset;
+	it->offset += part;
+	return part;
 }
 
 size_t iov_read(struct iov_iter *it, void *dst, size_t len)
 {
-	size_t done = 0;
+	size_t done, part;
 	uint8_t *p;
 
-	while (done < len) {
-		size_t part = min_u64(current(it, &p), len - done);
-
-		if (!part)
-			break;
+	for (done = 0; (part = next(it, len - done, &p)); done += part)
 		memcpy((uint8_t *)dst + done, p, part);
-		it->offset += part;
-		done += part;
-	}
 	return done;
 }
 
 size_t iov_write(struct iov_iter *it, const void *src, size_t len)
 {
-	size_t done = 0;
+	size_t done, part;
 	uint8_t *p;
 
-	while (done < len) {
-		size_t part = min_u64(current(it, &p), len - done);
-
-		if (!part)
-			break;
+	for (done = 0; (part = next(it, len - done, &p)); done += part)
 		memcpy(p, (const uint8_t *)src + done, part);
-		it->offset += part;
-		done += part;
-	}
 	return done;
 }
 
 size_t iov_zero(struct iov_iter *it, size_t len)
 {
-	size_t done = 0;
+	size_t done, part;
 	uint8_t *p;
 
-	while (done < len) {
-		size_t part = min_u64(current(it, &p), len - done);
-
-		if (!part)
-			break;
+	for (done = 0; (part = next(it, len - done, &p)); done += part)
 		memset(p, 0, part);
-		it->offset += part;
-		done += part;
-	}
 	return done;
 }
 
 size_t iov_skip(struct iov_iter *it, size_t len)
 {
-	size_t done = 0;
+	size_t done, part;
 	uint8_t *p;
 
-	while (done < len) {
-		size_t part = min_u64(current(it, &p), len - done);
-
-		if (!part)
-			break;
-		it->offset += part;
-		done += part;
-	}
+	for (done = 0; (part = next(it, len - done, &p)); done += part)
+		;
 	return done;
 }
 
 size_t iov_copy(struct iov_iter *dst, struct iov_iter *src, size_t len)
 {
-	size_t done = 0;
+	size_t done, part;
 	uint8_t *p;
 
-	while (done < len) {
-		size_t part = min_u64(current(src, &p), len - done);
-
-		part = part ? iov_write(dst, p, part) : 0;
-		if (!part)
-			break;
-		src->offset += part;
-		done += part;
-	}
+	len = min_u64(len, iov_iter_left(dst));
+	for (done = 0; (part = next(src, len - done, &p)); done += part)
+		iov_write(dst, p, part);
 	return done;
 }
 
 unsigned iov_take(struct iov_iter *it, size_t len, struct iovec *out, unsigned max, size_t *taken)
 {
-	unsigned n = 0;
+	unsigned n;
+	size_t part;
 	uint8_t *p;
 
 	*taken = 0;
-	while (*taken < len && n < max) {
-		size_t part = min_u64(current(it, &p), len - *taken);
-
-		if (!part)
-			break;
-		out[n++] = (struct iovec){ p, part };
-		it->offset += part;
+	for (n = 0; n < max && (part = next(it, len - *taken, &p)); n++) {
+		out[n] = (struct iovec){ p, part };
 		*taken += part;
 	}
 	return n;

@@ -101,3 +101,17 @@ int cli_parse(const struct cli_spec *spec, int argc, char **argv, void *base, ch
 		opt_free(spec->opts, base);
 	return r;
 }
+
+int cli_parse_system(
+	const struct cli_spec *spec, int argc, char **argv, void *base, struct conf **conf)
+{
+	struct conf_errors errors = { .n = 0 };
+	char *file;
+	int r = cli_parse(spec, argc, argv, base, &file);
+
+	if (r != CLI_GO || !conf_read(conf, file, &errors))
+		return r;
+	conf_errors_print(&errors, stderr);
+	conf_errors_free(&errors);
+	return EXIT_USAGE;
+}

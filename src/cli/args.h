@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/opt.h"
+#include "system/config.h"
 
 /* What a command takes. */
 struct cli_spec {
@@ -21,3 +22,8 @@ struct cli_spec {
  * `base` was freed then.
  */
 int cli_parse(const struct cli_spec *spec, int argc, char **argv, void *base, char **words);
+
+/* cli_parse() for a command whose only word is a system file, and reads that file: `*conf` is the
+ * caller's. The file's errors are printed. */
+int cli_parse_system(
+	const struct cli_spec *spec, int argc, char **argv, void *base, struct conf **conf);

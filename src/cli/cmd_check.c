@@ -224,19 +224,12 @@ static int check(const struct conf *conf, bool json)
 
 int cmd_check(int argc, char **argv)
 {
-	struct conf_errors errors = { .n = 0 };
 	struct check_args args = { 0 };
 	struct conf *conf = NULL;
-	char *file;
-	int r = cli_parse(&check_spec, argc, argv, &args, &file);
+	int r = cli_parse_system(&check_spec, argc, argv, &args, &conf);
 
 	if (r != CLI_GO)
 		return r;
-	if (conf_read(&conf, file, &errors)) {
-		conf_errors_print(&errors, stderr);
-		conf_errors_free(&errors);
-		return EXIT_USAGE;
-	}
 	r = check(conf, args.json);
 	conf_free(conf);
 	return r;

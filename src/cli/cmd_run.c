@@ -138,19 +138,12 @@ static int run(const struct conf *conf, int board)
 
 int cmd_run(int argc, char **argv)
 {
-	struct conf_errors errors = { .n = 0 };
 	struct run_args args = { 0 };
 	struct conf *conf = NULL;
-	char *file;
-	int r = cli_parse(&run_spec, argc, argv, &args, &file);
+	int r = cli_parse_system(&run_spec, argc, argv, &args, &conf);
 
 	if (r != CLI_GO)
 		return r;
-	if (conf_read(&conf, file, &errors)) {
-		conf_errors_print(&errors, stderr);
-		conf_errors_free(&errors);
-		return EXIT_USAGE;
-	}
 	r = run(conf, args.board);
 	conf_free(conf);
 	return r;
