@@ -54,7 +54,7 @@ def device(system, name):
 
 def test_kill_device(system, consoles):
     """kill -9 of the disk's process, again and again while the guest writes and compares: no request may be lost or
-    answered twice. The process is in the board, so it is killed from a neighbour of it there: by the supervisor."""
+    answered twice. The process is in the board; there, the supervisor kills it."""
     consoles["ivi"].send(b"avp-guest soak /root/soak.bin 16 %d; echo SOAK-$?\n" % SOAK_S)
     kills = 0
     end = time.monotonic() + SOAK_S - 5
