@@ -4,7 +4,7 @@
 
 Back-end and load generator share one core and wake each other by eventfd, as guest and back-end do without
 polling; runs alternate A B A B. The figure that counts is operations per second of CPU time that the back-end's
-process used, from its own clock. All data is checked. usage: run.py BUILD [SECONDS [ROUNDS]]
+process used, from its own clock. All data is checked. usage: run.py AVP BLKLOAD [SECONDS [ROUNDS]]
 """
 import os
 import shutil
@@ -124,14 +124,13 @@ def bench(program, blkload, seconds, rounds):
 
 
 def main():
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     if not shutil.which(QSD):
-        sys.exit(f"{QSD} is not installed: apt install qemu-system-common")
-    build = sys.argv[1]
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2
-    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
-    bench(os.path.join(build, "avp"), os.path.join(build, "bench/blk/blkload"), seconds, rounds)
+        sys.exit(f"{QSD} is not installed (make deps)")
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 2
+    rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 3
+    bench(sys.argv[1], sys.argv[2], seconds, rounds)
 
 
 main()

@@ -6,7 +6,7 @@ Both connect two ports of the same load generator. Ours has what guests have, tw
 the whole of VIRTIO, learning, VLANs and counters; the hub has QEMU's own stream sockets, the cheapest way into it that
 an outside process has, and only repeats frames. Switch and generator share one core and wake each other; runs
 alternate A B A B. The figure that counts is frames per second of CPU time that the switch's process used.
-usage: bench.py AVP NETLOAD [SECONDS [ROUNDS]]
+usage: run.py AVP NETLOAD [SECONDS [ROUNDS]]
 """
 import os
 import shutil
