@@ -90,6 +90,7 @@ struct console {
 	struct log_limit complaints;
 	/* Metrics. */
 	uint64_t in_bytes, out_bytes, bad_control;
+	struct chardev_stats chars; /* of all ports */
 };
 
 static struct console *to_console(struct vdev *dev)
@@ -506,7 +507,10 @@ static int parse_port(const struct console *con, char *spec, struct chardev_conf
 
 static int open_extra_port(struct console *con, const char *text, struct err *e)
 {
-	struct chardev_config config = { .scrollback = con->scrollback };
+	struct chardev_config config = {
+		.scrollback = con->scrollback,
+		.stats = &con->chars,
+	};
 	autofree char *spec = strdup(text);
 	autofree char *path = NULL;
 	struct port *p = &con->ports[con->nports];
@@ -529,6 +533,7 @@ static int open_ports(struct console *con, struct err *e)
 		.path = con->path,
 		.log = con->log_path,
 		.scrollback = con->scrollback,
+		.stats = &con->chars,
 	};
 	int r;
 
@@ -595,6 +600,10 @@ static const struct opt console_opts[] = {
 static const struct vdev_metric console_metrics[] = {
 	{ "in_bytes", offsetof(struct console, in_bytes), "bytes to the guest" },
 	{ "out_bytes", offsetof(struct console, out_bytes), "bytes from the guest" },
+	{ "dropped_bytes", offsetof(struct console, chars.dropped),
+		"output that was overwritten before a slow program read it" },
+	{ "lost_bytes", offsetof(struct console, chars.lost),
+		"output that could not be written to a file" },
 	{ "bad_control", offsetof(struct console, bad_control), "control messages ignored" },
 	{ NULL, 0, NULL },
 };

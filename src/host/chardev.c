@@ -61,7 +61,7 @@ struct chardev {
 	uint16_t cols, rows; /* as last reported */
 	struct ev_task task; /* reports what happened */
 	bool was_attached;
-	struct chardev_stats stats;
+	struct chardev_stats *stats;
 };
 
 /* The ring. */
@@ -164,7 +164,7 @@ static bool end_flush(struct end *d)
 	struct ring *r = &d->cd->ring;
 
 	if (d->pos < ring_start(r)) {
-		d->cd->stats.dropped += ring_start(r) - d->pos;
+		d->cd->stats->dropped += ring_start(r) - d->pos;
 		d->pos = ring_start(r);
 	}
 	while (!d->blocked && d->pos < r->end) {
@@ -203,7 +203,6 @@ static bool end_receive(struct end *d)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	fifo_filled(f, (size_t)n);
-	d->cd->stats.in += (uint64_t)n;
 	ev_task_post(&d->cd->task);
 	return n > 0;
 }
@@ -465,7 +464,7 @@ static void files_write(struct chardev *cd, const struct iovec *iov, unsigned n,
 		done = writev(cd->files[i], iov, (int)n);
 		if (done >= 0 && (size_t)done == len)
 			continue;
-		cd->stats.lost += len - (done > 0 ? (size_t)done : 0);
+		cd->stats->lost += len - (done > 0 ? (size_t)done : 0);
 		if (log_allowed(&cd->file_failed, 1))
 			log_warn(cd->log, "output was not written to its file: %s",
 				done < 0 ? strerror(errno) : "short write");
@@ -527,6 +526,7 @@ int chardev_open(struct chardev **out, struct ev_loop *loop, const struct charde
 		.events = *events,
 		.kind = config->kind,
 		.files = { -1, -1 },
+		.stats = config->stats,
 		.listener = -1,
 		.size_sock = -1,
 		.pty = { -1, -1, NULL },
@@ -570,7 +570,6 @@ void chardev_write(struct chardev *cd, const struct iovec *iov, unsigned n)
 		ring_put(&cd->ring, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
 	}
-	cd->stats.out += len;
 	files_write(cd, iov, n, len);
 	for (struct end *d = cd->ends; d; d = next) {
 		next = d->next;
@@ -599,9 +598,4 @@ bool chardev_has_input(const struct chardev *cd)
 bool chardev_attached(const struct chardev *cd)
 {
 	return cd->ends || cd->kind == CHARDEV_FILE || cd->kind == CHARDEV_NULL;
-}
-
-void chardev_stats(const struct chardev *cd, struct chardev_stats *stats)
-{
-	*stats = cd->stats;
 }

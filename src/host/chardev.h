@@ -40,20 +40,19 @@ struct chardev_events {
 	void *arg;
 };
 
+/* Counters, free-running. Several streams may share them. */
+struct chardev_stats {
+	uint64_t dropped; /* bytes that a slow program did not get */
+	uint64_t lost;	  /* bytes that could not be written to a file */
+};
+
 /* Strings are only used during chardev_open(). */
 struct chardev_config {
 	enum chardev_kind kind;
 	const char *path;  /* of the socket, of the symbolic link to the PTY, of the file */
 	const char *log;   /* file to append all output to, or NULL */
 	size_t scrollback; /* bytes, rounded up to a power of two */
-};
-
-/* Counters, free-running. */
-struct chardev_stats {
-	uint64_t in;	  /* bytes towards the guest */
-	uint64_t out;	  /* bytes from the guest */
-	uint64_t dropped; /* bytes that a slow program did not get */
-	uint64_t lost;	  /* bytes that could not be written to a file */
+	struct chardev_stats *stats; /* counted here; stays until chardev_close() */
 };
 
 /* Opens everything; later nothing needs to be opened any more (jail). Returns 0 or -errno. */
@@ -69,7 +68,6 @@ size_t chardev_read(struct chardev *cd, const struct iovec *iov, unsigned n);
 bool chardev_has_input(const struct chardev *cd);
 /* True if somebody is attached; always for a file and for nothing. */
 bool chardev_attached(const struct chardev *cd);
-void chardev_stats(const struct chardev *cd, struct chardev_stats *stats);
 
 /*
  * The window size travels apart from the bytes: a datagram of this form to the socket's path with

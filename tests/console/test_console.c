@@ -123,6 +123,20 @@ static ssize_t input(struct rig *r, unsigned q, char *buf, size_t len)
 	return vhud_do(r->d, q, NULL, 0, buf, len);
 }
 
+/* What `avp stats` would show. The device's thread counts before it gives a buffer back. */
+static uint64_t counter(const struct rig *r, const char *name)
+{
+	const struct vdev_metric *m = vdev_console.metrics;
+	uint64_t value;
+
+	while (m->name && strcmp(m->name, name) != 0)
+		m++;
+	if (!m->name)
+		return UINT64_MAX;
+	memcpy(&value, (const char *)r->srv.dev + m->offset, sizeof(value));
+	return value;
+}
+
 static bool needs_reset(struct rig *r)
 {
 	uint8_t status = 0;
@@ -229,7 +243,20 @@ static void slow_program_does_not_block_the_guest(struct tap *t)
 			break;
 	}
 	CHECK(t, total >= 65536 && total < 512 * sizeof(block));
+	CHECK_EQ(t, total + counter(&r, "dropped_bytes"), 1 + 512 * sizeof(block) + 7);
 	CHECK(t, n >= 7 && !memcmp(buf + n - 7, "the end", 7));
+	rig_close(&r);
+}
+
+static void output_to_a_full_disk_is_counted(struct tap *t)
+{
+	struct rig r;
+
+	rig_open(t, &r, 2, "null", "log", "/dev/full", NULL, NULL);
+	CHECK(t, print(&r, "twelve bytes"));
+	CHECK_EQ(t, counter(&r, "lost_bytes"), 12);
+	CHECK_EQ(t, counter(&r, "out_bytes"), 12);
+	CHECK_EQ(t, counter(&r, "dropped_bytes"), 0);
 	rig_close(&r);
 }
 
@@ -654,6 +681,7 @@ int main(void)
 		{ "late programs get the scrollback", late_programs_get_the_scrollback },
 		{ "a slow program does not block the guest",
 			slow_program_does_not_block_the_guest },
+		{ "output to a full disk is counted", output_to_a_full_disk_is_counted },
 		{ "a half-closed program reads on", half_closed_program_reads_on },
 		{ "input waits for the guest", input_waits_for_the_guest },
 		{ "emergency write works at any time", emergency_write_works_at_any_time },
