@@ -68,8 +68,10 @@ static void on_ended(void *arg, enum vm_end why, const char *text)
 
 static void press_power_button(struct monitor *m)
 {
-	if (!vm_power_button(m->vm))
-		log_warn(&m->log, "power button pressed, but the guest does not listen to it yet");
+	if (vm_power_button(m->vm) || m->unheard)
+		return;
+	m->unheard = true;
+	log_warn(&m->log, "power button pressed, but the guest does not listen to it yet");
 }
 
 /* Commands of the supervisor; an unknown one is answered, so that a mismatch of versions shows. */

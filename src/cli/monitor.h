@@ -54,6 +54,7 @@ struct monitor {
 	int signal_fd;
 	struct ev_fd signals, control;
 	unsigned interrupts; /* SIGINTs seen */
+	bool unheard;	     /* the user was told that the guest does not hear the power button */
 	uint64_t start_ns;   /* of the process, CLOCK_MONOTONIC */
 	int status;
 };

@@ -199,6 +199,17 @@ def test_quit_by_two_interrupts():
     same(guest.end(), 12)
 
 
+def test_deaf_guest_is_warned_of_once():
+    guest = Guest("spin", control=True)
+    guest.wait_output("spinning")
+    for _ in range(5):
+        guest.control.send(b"powerbutton")
+        guest.wait_event("status")
+    guest.control.send(b"quit")
+    same(guest.end(), 12)
+    same(guest.messages.count("power button"), 1)
+
+
 def test_supervisor_gone():
     guest = Guest("spin", control=True)
     guest.wait_output("spinning")
