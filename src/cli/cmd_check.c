@@ -60,7 +60,7 @@ static void print_device(const struct conf_device *d)
 		d->socket	 ? d->socket
 		: d->switch_name ? d->switch_name
 				 : "");
-	if (!d->socket)
+	if (!d->socket || conf_is_foreign(d))
 		print_keys(&d->keys, d->cls->opts, 6);
 }
 
@@ -163,7 +163,7 @@ static cJSON *json_vm(const struct conf_vm *vm)
 			cJSON_AddStringToObject(item, "socket", d->socket);
 		if (d->switch_name)
 			cJSON_AddStringToObject(item, "switch", d->switch_name);
-		if (!d->socket)
+		if (!d->socket || conf_is_foreign(d))
 			cJSON_AddItemToObject(item, "keys", json_keys(&d->keys, d->cls->opts));
 		cJSON_AddItemToArray(devices, item);
 	}

@@ -4,7 +4,8 @@
 
 #include "base/opt.h"
 
-#define VM_CPUS_MAX 64
+#define VM_CPUS_MAX	 64
+#define VM_DEVICE_ID_MAX 0xbf /* PCI device ids end at 0x10ff (VIRTIO 1.4, 4.1.2.1) */
 
 enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
 

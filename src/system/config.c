@@ -75,6 +75,51 @@ static const struct opt plug_opts[] = {
 	OPT_END,
 };
 
+/*
+ * A device of somebody else that no source of ours knows. It is no class of the registry: nobody
+ * can serve it here, so only its shape is said, and the monitor puts that into the guest's machine.
+ */
+struct foreign {
+	struct vdev dev;
+	uint32_t id, queues, config;
+};
+
+#define FOREIGN(f) offsetof(struct foreign, f)
+static const struct opt foreign_opts[] = {
+	{ .name = "id",
+		.type = OPT_U32,
+		.offset = FOREIGN(id),
+		.min = 1,
+		.max = VM_DEVICE_ID_MAX,
+		.help = "VIRTIO device id",
+		.flags = OPT_REQUIRED },
+	{ .name = "queues",
+		.type = OPT_U32,
+		.offset = FOREIGN(queues),
+		.min = 1,
+		.max = VDEV_QUEUES_MAX,
+		.help = "number of queues; as many as the daemon says if it is not given" },
+	{ .name = "config",
+		.type = OPT_U32,
+		.offset = FOREIGN(config),
+		.min = 1,
+		.max = 256,
+		.help = "bytes of the configuration space; those of VIRTIO 1.4 if it is not "
+			"given" },
+	OPT_END,
+};
+
+static const struct vdev_class foreign_class = {
+	.name = "foreign",
+	.size = sizeof(struct foreign),
+	.opts = foreign_opts,
+};
+
+bool conf_is_foreign(const struct conf_device *d)
+{
+	return d->cls == &foreign_class;
+}
+
 /* Keys of vm_opts that the file has in a section. */
 struct alias {
 	const char *section, *key, *opt;
@@ -150,14 +195,16 @@ static void unknown_type(struct conf_reader *r, const struct yaml_node *at, cons
 				all + used, sizeof(all) - used, "%s%s", n ? ", " : "", names[n]);
 	}
 	near = opt_nearest(type, names, n);
-	CONF_ERROR_AT(r, at, "unknown device type '%.64s'%s%s%s; there are: %s", type,
-		near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", all);
+	CONF_ERROR_AT(r, at,
+		"unknown device type '%.64s'%s%s%s; there are: %s, and foreign for somebody else's",
+		type, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", all);
 }
 
 /* Checks the class's keys by setting them in a device that is then thrown away. */
 static void read_model(struct conf_reader *r, const struct yaml_node *map, struct conf_slots *s,
 	struct conf_device *d)
 {
+	bool has_keys = !d->socket || conf_is_foreign(d);
 	struct vdev *model = NULL;
 	struct err e = { 0 };
 
@@ -165,10 +212,10 @@ static void read_model(struct conf_reader *r, const struct yaml_node *map, struc
 		CONF_ERROR_AT(r, map, "%s", e.msg);
 		return;
 	}
-	if (!d->socket)
+	if (has_keys)
 		conf_slot_table(s, d->cls->opts, model, &d->keys);
 	conf_map_read(r, map, s);
-	if (!d->socket)
+	if (has_keys)
 		conf_required(r, map, d->cls->opts, model);
 	vdev_destroy(model);
 }
@@ -189,7 +236,8 @@ static void read_device(struct conf_reader *r, const struct yaml_node *map, stru
 		CONF_ERROR_AT(r, map, "a device needs 'type', as in {type: blk, image: disk.img}");
 		return;
 	}
-	d->cls = vdev_class_find(type->text);
+	d->cls = strcmp(type->text, foreign_class.name) ? vdev_class_find(type->text)
+							: &foreign_class;
 	if (!d->cls) {
 		unknown_type(r, type, type->text);
 		return;
@@ -197,6 +245,9 @@ static void read_device(struct conf_reader *r, const struct yaml_node *map, stru
 	socket = conf_map_get(map, "socket");
 	if (socket && socket->kind == YAML_TEXT)
 		opt_set(device_opts, d, "socket", socket->text, NULL);
+	if (conf_is_foreign(d) && !socket)
+		CONF_ERROR_AT(
+			r, map, "a foreign device needs 'socket': that of the daemon behind it");
 	if (!strcmp(d->cls->name, "net") && !d->socket)
 		conf_slot_table(&s, plug_opts, d, NULL);
 	read_model(r, map, &s, d);

@@ -87,6 +87,8 @@ struct conf_errors {
 
 /* Reads and checks a file. Returns 0, or -EINVAL (or -ENOMEM) with at least one error. */
 int conf_read(struct conf **conf, const char *path, struct conf_errors *errors);
+/* True for `type: foreign`: its class is none of the registry, its keys are the monitor's. */
+bool conf_is_foreign(const struct conf_device *device);
 /* Accepts NULL. */
 void conf_free(struct conf *conf);
 void conf_errors_print(const struct conf_errors *errors, FILE *f);

@@ -53,6 +53,7 @@ void pending_drop(struct control *c, struct pending *p)
 	ev_timer_stop(&p->limit);
 	cJSON_Delete(p->id);
 	cJSON_Delete(p->stats);
+	free(p->path);
 	free(p);
 }
 
@@ -62,9 +63,26 @@ static void finish_stats(struct pending *p)
 	pending_drop(p->client->c, p);
 }
 
-static void on_stats_limit(void *arg)
+/* From the loop and not from where the state changed, because the client goes with it. */
+static void finish_console(struct pending *p)
 {
-	finish_stats(arg);
+	autofree char *path = steal_ptr(&p->path);
+	cJSON *id = steal_ptr(&p->id);
+	struct client *cl = p->client;
+
+	pending_drop(cl->c, p);
+	control_console(cl, id, path);
+	cJSON_Delete(id);
+}
+
+static void on_limit(void *arg)
+{
+	struct pending *p = arg;
+
+	if (p->kind == PENDING_STATS)
+		finish_stats(p);
+	else
+		finish_console(p);
 }
 
 struct pending *control_defer(
@@ -78,7 +96,7 @@ struct pending *control_defer(
 	}
 	*p = (struct pending){ .client = cl, .kind = kind, .unit = unit, .next = cl->c->pending };
 	p->id = id ? cJSON_Duplicate(id, true) : NULL;
-	ev_timer_init(cl->c->s->loop, &p->limit, on_stats_limit, p);
+	ev_timer_init(cl->c->s->loop, &p->limit, on_limit, p);
 	if (kind == PENDING_STATS) {
 		p->stats = cJSON_CreateObject();
 		ev_timer_set(&p->limit, STATS_LIMIT);
@@ -227,11 +245,15 @@ static void check_pending(struct control *c, struct pending *p)
 {
 	const struct unit *u = p->unit;
 
+	if (p->kind == PENDING_CONSOLE && u->state == UNIT_RUNNING) {
+		ev_timer_set(&p->limit, 0);
+		return;
+	}
 	if (p->kind == PENDING_STOP && (u ? unit_over(u) : all_vms_over(c->s)))
 		control_answer(p->client, p->id, NULL);
 	else if (p->kind == PENDING_RESTART && u->state == UNIT_RUNNING && u->starts > p->starts)
 		control_answer(p->client, p->id, NULL);
-	else if (p->kind == PENDING_RESTART && unit_over(u))
+	else if (p->kind != PENDING_STOP && unit_over(u))
 		control_refuse(p->client, p->id, "%s has ended instead", u->plan->name);
 	else
 		return;

@@ -250,38 +250,61 @@ static const struct conf_device *find_console(const struct request *rq, const st
 	return NULL;
 }
 
-static char *console_path(const struct request *rq)
+/* The console's socket, and who serves it: a process of its own, or the VM's monitor. NULL:
+ * refused. */
+static char *console_path(const struct request *rq, struct unit **server)
 {
-	const struct unit *u = need_vm(rq);
+	struct unit *u = need_vm(rq);
 	const struct conf_device *d = u ? find_console(rq, u) : NULL;
 	char *path = d ? plan_console_path(u->plan->vm, d, rq->s->run_dir) : NULL;
+	char name[2 * CONF_NAME_MAX + 2];
 
 	if (d && !path)
 		control_refuse(rq->client, rq->id, "%s/%s is no socket on the host (host: socket)",
 			u->plan->name, d->name);
+	if (!path)
+		return NULL;
+	snprintf(name, sizeof(name), "%s/%s", u->plan->name, d->name);
+	*server = d->isolate ? supervisor_find(rq->s, name) : u;
 	return path;
 }
 
+void control_console(struct client *cl, const cJSON *id, const char *path)
+{
+	struct err e = { 0 };
+	int fd = fd_unix_connect(path, SOCK_STREAM, &e);
+
+	if (fd < 0)
+		control_refuse(cl, id, "%s", e.msg);
+	else
+		control_splice(cl, id, fd);
+}
+
+/* A console whose process is still starting is waited for. */
 static void cmd_console(const struct request *rq)
 {
-	autofree char *path = console_path(rq);
-	struct err e = { 0 };
-	int fd;
+	struct unit *server = NULL;
+	autofree char *path = console_path(rq, &server);
+	struct pending *p;
 
 	if (!path)
 		return;
-	fd = fd_unix_connect(path, SOCK_STREAM, &e);
-	if (fd < 0)
-		control_refuse(rq->client, rq->id, "%s", e.msg);
-	else
-		control_splice(rq->client, rq->id, fd);
+	if (!server || (server->state != UNIT_IDLE && server->state != UNIT_STARTING &&
+			       server->state != UNIT_WAITING)) {
+		control_console(rq->client, rq->id, path);
+		return;
+	}
+	p = control_defer(rq->client, rq->id, PENDING_CONSOLE, server);
+	if (p)
+		p->path = steal_ptr(&path);
 }
 
 static void cmd_console_size(const struct request *rq)
 {
 	unsigned cols = (unsigned)jsonl_num(rq->msg, "cols", 65535, 0);
 	unsigned rows = (unsigned)jsonl_num(rq->msg, "rows", 65535, 0);
-	autofree char *path = console_path(rq);
+	struct unit *server = NULL;
+	autofree char *path = console_path(rq, &server);
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	autoclose int fd = -1;
 	char text[32];

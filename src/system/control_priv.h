@@ -14,7 +14,7 @@ struct client {
 	bool follows;
 };
 
-enum pending_kind { PENDING_STOP, PENDING_RESTART, PENDING_STATS };
+enum pending_kind { PENDING_STOP, PENDING_RESTART, PENDING_STATS, PENDING_CONSOLE };
 
 /* A request that is answered when something has happened. */
 struct pending {
@@ -24,6 +24,7 @@ struct pending {
 	struct unit *unit; /* NULL: all VMs */
 	unsigned starts;   /* RESTART: how often it had been started */
 	cJSON *stats;	   /* STATS: what has come */
+	char *path;	   /* CONSOLE: its socket, once the unit runs */
 	struct ev_timer limit;
 	struct pending *next; /* links control->pending */
 };
@@ -58,5 +59,7 @@ void pending_drop(struct control *c, struct pending *p);
 /* control_cmd.c */
 
 void control_command(struct client *cl, const cJSON *msg);
+/* Turns the client's connection into the console whose socket is at `path`, or refuses. */
+void control_console(struct client *cl, const cJSON *id, const char *path);
 /* Gives up the connections being made for a client, or with NULL for all. */
 void control_dials_drop(struct control *c, const struct client *cl);

@@ -195,7 +195,15 @@ static void plan_device(struct planner *p, const struct conf_vm *vm, const struc
 	add_implied(p, proc, vm, d);
 }
 
-/* KEY=VALUE,... as one word; a comma in a value is doubled. */
+/* ",KEY=VALUE"; a comma in the value is doubled. */
+static void put_key(FILE *f, const char *key, const char *value)
+{
+	fprintf(f, ",%s=", key);
+	for (; *value; value++)
+		fputs(*value == ',' ? ",," : (char[]){ *value, 0 }, f);
+}
+
+/* The keys of a device and those that are implied, as ",KEY=VALUE,..." */
 static char *join_keys(struct planner *p, const struct conf_vm *vm, const struct conf_device *d)
 {
 	const char *key[2];
@@ -206,11 +214,9 @@ static char *join_keys(struct planner *p, const struct conf_vm *vm, const struct
 
 	for (unsigned i = 0; f && i < d->keys.n + n; i++) {
 		bool given = i < d->keys.n;
-		const char *v = given ? d->keys.v[i].value : value[i - d->keys.n];
 
-		fprintf(f, ",%s=", given ? d->keys.v[i].opt->name : key[i - d->keys.n]);
-		for (; *v; v++)
-			fputs(*v == ',' ? ",," : (char[]){ *v, 0 }, f);
+		put_key(f, given ? d->keys.v[i].opt->name : key[i - d->keys.n],
+			given ? d->keys.v[i].value : value[i - d->keys.n]);
 	}
 	for (unsigned i = 0; i < n; i++)
 		free(value[i]);
@@ -219,21 +225,33 @@ static char *join_keys(struct planner *p, const struct conf_vm *vm, const struct
 	return text;
 }
 
+/* ",socket=PATH" of a device that the monitor reaches by vhost-user. */
+static char *join_socket(struct planner *p, const struct conf_vm *vm, const struct conf_device *d)
+{
+	autofree char *path = device_socket(p, vm, d);
+	char *text = NULL;
+	size_t len;
+	FILE *f = path ? open_memstream(&text, &len) : NULL;
+
+	if (f)
+		put_key(f, "socket", path);
+	if (!f || fclose(f))
+		p->no_memory = true;
+	return text;
+}
+
 static void add_monitor_device(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm,
 	const struct conf_device *d)
 {
-	autofree char *keys = NULL, *path = NULL;
+	autofree char *keys = NULL, *socket = NULL;
 
+	if (d->isolate)
+		socket = join_socket(p, vm, d);
+	if (!d->isolate || conf_is_foreign(d))
+		keys = join_keys(p, vm, d);
 	add_arg(p, proc, "--device");
-	if (d->isolate || d->socket) {
-		path = device_socket(p, vm, d);
-		add_arg(p, proc, "type=%s,name=%s,socket=%s", d->cls->name, d->name,
-			path ? path : "");
-		return;
-	}
-	keys = join_keys(p, vm, d);
-	add_arg(p, proc, "type=%s,name=%s,isolate=false%s", d->cls->name, d->name,
-		keys ? keys : "");
+	add_arg(p, proc, "type=%s,name=%s%s%s", d->cls->name, d->name,
+		socket ? socket : ",isolate=false", keys ? keys : "");
 }
 
 static void plan_monitor(struct planner *p, const struct conf_vm *vm)

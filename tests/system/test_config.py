@@ -50,6 +50,16 @@ BAD = [
     ("image written twice", VM % "{type: blk, image: k}, {type: blk, image: ./k, readonly: true}",
      ["1:82: image "]),
     ("socket and isolate", VM % "{type: rng, socket: s, isolate: false}", ["1:40: 'isolate: false' and 'socket' exclude"]),
+    ("foreign without socket", VM % "{type: foreign, id: 36}", ["1:40: a foreign device needs 'socket'"]),
+    ("foreign without id", VM % "{type: foreign, socket: s}", ["1:40: key 'id' is missing"]),
+    ("foreign with an id beyond PCI's", VM % "{type: foreign, id: 192, socket: s}",
+     ["1:40: key 'id' is missing", "1:60: '192' is no value for 'id': it takes a whole number from 1 to 191"]),
+    ("foreign with too many queues", VM % "{type: foreign, id: 36, queues: 65, socket: s}",
+     ["1:72: '65' is no value for 'queues': it takes a whole number from 1 to 64"]),
+    ("foreign with a key of another", VM % "{type: foreign, id: 36, socket: s, image: k}",
+     ["1:75: unknown key 'image'; allowed: type, name, socket, isolate, id, queues, config"]),
+    ("foreign and isolate", VM % "{type: foreign, id: 36, socket: s, isolate: false}",
+     ["1:40: 'isolate: false' and 'socket' exclude"]),
     ("grace", "grace: soon\nvms: {a: {boot: {kernel: k}}}\n", ["1:8: 'grace' takes a time"]),
     ("alias", "vms: &x {a: {boot: {kernel: k}}}\nname: *x\n", ["1:6: anchors (&name) are not supported"]),
     ("second document", "vms: {a: {boot: {kernel: k}}}\n---\nvms: {}\n", ["2:1: a second document"]),
@@ -115,6 +125,7 @@ def test_good(tap, folder):
             "    boot: {kernel: k, cmdline: 'a, b=\"c\"'}\n    restart: always\n    devices:\n"
             "      - {type: blk, image: k, readonly: yes}\n      - {type: net, switch: car, vlan: 10, trunk: [20, 30-39]}\n"
             "      - {type: vsock, cid: 3}\n      - {type: rng, isolate: false}\n      - {type: rng, socket: other.sock}\n"
+            "      - {type: foreign, id: 36, queues: 2, config: 64, socket: 'a,b.sock'}\n"
             "  radio: {boot: {kernel: k}, devices: [{type: blk, image: k, readonly: true}]}\n"
             "switches: {car: }\n")
     status, out, err, _ = check(folder, text, "--json")
@@ -139,6 +150,9 @@ def test_good(tap, folder):
     tap.check("ways to attach a device", all(any(part in word for word in commands["ivi"]) for part in (
         "type=rng,name=rng0,isolate=false", "type=rng,name=rng1,socket=", "type=blk,name=blk0,socket=")), commands["ivi"])
     tap.check("the jail's mode is handed on", all("required" in argv for argv in commands.values()), out)
+    tap.check("a device of another vendor", devices["foreign0"]["keys"] == {"id": "36", "queues": "2", "config": "64"}
+              and f"type=foreign,name=foreign0,socket={os.path.realpath(folder)}/a,,b.sock,id=36,queues=2,config=64"
+              in commands["ivi"], commands["ivi"])
     status, out, _, _ = check(folder, text)
     tap.check("a correct file, for people", status == 0 and "VM ivi" in out and "(writeback)" in out, out)
 

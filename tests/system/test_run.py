@@ -350,6 +350,60 @@ def test_console_and_vsock_streams(place):
         s.ends(0)
 
 
+def test_console_is_waited_for(place):
+    """Asked for before its process is there, it is attached to, and not refused."""
+    with place.run("vms:\n" + place.vm("one", "button", f", devices: {DEVICES}")) as s:
+        with s.connect() as c:
+            c.sendall(b'{"cmd":"console","vm":"one"}\n')
+            answer = json.loads(c.makefile("rb", buffering=0).readline())
+            assert answer["ok"], answer
+        s.state("one", "running")
+        device = s.state("one/console0", "running")
+        os.kill(device["pid"], signal.SIGKILL)
+        s.until(lambda: s.ps()["one/console0"].get("pid") != device["pid"], "the end of the process")
+        with s.connect() as c:
+            c.sendall(b'{"cmd":"console","vm":"one","id":1}\n')
+            answer = json.loads(c.makefile("rb", buffering=0).readline())
+            assert answer["ok"], answer
+        s.ask(cmd="stop")
+        s.ends(0)
+
+
+def test_paths_of_console_ports(place):
+    """They start at the file's folder, whether a process serves them or the monitor."""
+    devices = (", devices: [{type: console, ports: ['a=file:a.out', 'b=socket:b.sock']},"
+               " {type: console, isolate: false, ports: ['c=file:c.out']}]")
+    with place.run("vms:\n" + place.vm("one", "button", devices)) as s:
+        s.state("one", "running")
+        for name in ("a.out", "b.sock", "c.out"):
+            assert os.path.exists(os.path.join(place.folder, name)), os.listdir(place.folder)
+        counters = s.ask(cmd="stats", name="one/console0")["result"]["one/console0"]
+        assert counters["dropped_bytes"] == counters["lost_bytes"] == 0, counters
+        s.ask(cmd="stop")
+        s.ends(0)
+
+
+def test_device_of_somebody_else(place):
+    """The guest's driver meets a daemon that the system only knows by socket, device id and queues."""
+    path = os.path.join(place.folder, "r,1.sock")
+    daemon = subprocess.Popen([AVP, "device", "rng", "--socket", path], stderr=subprocess.DEVNULL)
+    try:
+        devices = ", serial: out.txt, devices: [{type: foreign, id: 4, queues: 1, socket: 'r,1.sock'}]"
+        end = time.monotonic() + LIMIT
+        while not os.path.exists(path):
+            assert time.monotonic() < end and daemon.poll() is None, "the daemon does not listen"
+            time.sleep(0.02)
+        with place.run("vms:\n" + place.vm("one", "pci", devices)) as s:
+            s.ends(0)
+        with open(os.path.join(place.folder, "out.txt"), encoding="ascii") as f:
+            lines = f.read().splitlines()
+        assert sum(line.startswith("ok ") for line in lines) >= 23, lines
+        assert not [line for line in lines if line.startswith("FAILED")], lines
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
 def test_logs_are_followed(place):
     with place.run("vms:\n" + place.vm("one", "button", ", devices: [{type: rng}]")) as s:
         s.state("one", "running")
