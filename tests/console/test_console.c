@@ -595,6 +595,38 @@ static void files_are_appended_to(struct tap *t)
 	unlink(log);
 }
 
+/* The terminal of the process: raw while the device is there, as it was afterwards. */
+static void terminal_is_the_host_side(struct tap *t)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), in = dup(0), out = dup(1), slave;
+	struct termios before, during, after;
+	char buf[16];
+	struct rig r;
+
+	REQUIRE(t, master >= 0 && !grantpt(master) && !unlockpt(master));
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	tcgetattr(slave, &before);
+	fflush(stdout);
+	dup2(slave, 0);
+	dup2(slave, 1);
+	rig_open(t, &r, 2, "stdio", NULL, NULL, NULL, NULL);
+	dup2(in, 0);
+	dup2(out, 1);
+	CHECK(t, print(&r, "login: "));
+	CHECK(t, reads(master, "login: "));
+	tcgetattr(slave, &during);
+	CHECK(t, !(during.c_lflag & (ICANON | ECHO)) && (during.c_lflag & ISIG));
+	CHECK_EQ(t, write(master, "r", 1), 1); /* no line, no echo */
+	CHECK_EQ(t, input(&r, RX0, buf, sizeof(buf)), 1);
+	rig_close(&r);
+	tcgetattr(slave, &after);
+	CHECK_EQ(t, after.c_lflag, before.c_lflag);
+	close(slave);
+	close(master);
+	close(in);
+	close(out);
+}
+
 /* The whole as a process in its jail, with each host side that needs system calls of its own. */
 static void works_in_the_jail(struct tap *t)
 {
@@ -706,6 +738,7 @@ int main(void)
 		}
 	}
 	TAP_RUN(&t, files_are_appended_to);
+	TAP_RUN(&t, terminal_is_the_host_side);
 	TAP_RUN(&t, works_in_the_jail);
 	TAP_RUN(&t, bad_keys_are_explained);
 	return tap_done(&t);

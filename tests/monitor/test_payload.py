@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The monitor with a bare-metal guest on /dev/kvm: boot, devices, interrupts, exit statuses, control."""
+import fcntl
 import json
 import os
 import signal
@@ -208,6 +209,54 @@ def test_deaf_guest_is_warned_of_once():
     guest.control.send(b"quit")
     same(guest.end(), 12)
     same(guest.messages.count("power button"), 1)
+
+
+def test_guest_memory_is_sealed():
+    """Nobody it is shared with can take it away: a shorter file would be SIGBUS."""
+    guest = Guest("spin", "--jail", "off", control=True)
+    guest.wait_output("spinning")
+    seals = []
+    folder = "/proc/%d/fd" % guest.process.pid
+    for name in os.listdir(folder):
+        if "memfd:guest-ram" in os.readlink(os.path.join(folder, name)):
+            with open(os.path.join(folder, name), "rb") as f:
+                seals.append(fcntl.fcntl(f, fcntl.F_GET_SEALS))
+    guest.control.send(b"quit")
+    same(guest.end(), 12)
+    wanted = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+    same([seal & wanted for seal in seals], [wanted])
+
+
+def test_huge_pages():
+    """They are taken, or it is said that there are none."""
+    with open("/proc/meminfo") as f:
+        lines = f.read()
+    free = int(lines.split("HugePages_Free:")[1].split()[0]) if "Hugepagesize:       2048" in lines else 0
+    status, _, messages = run("off", "--memory", "4M", "--hugepages")
+    if free >= 2:
+        same(status, 0)
+    else:
+        same((status, "nr_hugepages" in messages or "guest memory" in messages), (1, True))
+    status, _, messages = run("off", "--memory", "5M", "--hugepages")
+    same((status, "not a multiple of 2M" in messages), (1, True))
+
+
+def test_virtual_cpus_are_bound():
+    cpus = sorted(os.sched_getaffinity(0))
+    guest = Guest("spin", "--cpus", "2", "--cpu-host", str(cpus[-1]), control=True)
+    guest.wait_output("spinning")
+    bound = {}
+    for task in os.listdir("/proc/%d/task" % guest.process.pid):
+        with open("/proc/%d/task/%s/comm" % (guest.process.pid, task)) as f:
+            name = f.read().strip()
+        if name.startswith("vcpu"):
+            bound[name] = os.sched_getaffinity(int(task))
+    guest.control.send(b"quit")
+    same(guest.end(), 12)
+    same(bound, {"vcpu0": {cpus[-1]}, "vcpu1": {cpus[-1]}})
+    for word in ("two", "1023"):
+        status, _, messages = run("off", "--cpu-host", word)
+        same((status, word in messages or "cpu-host" in messages), (1, True))
 
 
 def test_supervisor_gone():

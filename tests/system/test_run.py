@@ -278,6 +278,18 @@ def test_commands_find_the_system(place):
         s.ends(0)
 
 
+def test_no_hardware_virtualization(place):
+    """It is said why the board is used, and what the board needs."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        if re.search(r"^flags.* (vmx|svm)( |$)", f.read(), re.MULTILINE):
+            return  # there is some; the board is not used
+    done = subprocess.run([AVP, "run", place.write("vms:\n" + place.vm("one", "off"))], timeout=LIMIT, check=False,
+                          env=dict(place.env, PATH="/nonexistent"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+    assert done.returncode == 1 and not place.remains(), done
+    assert re.search(r"no hardware virtualization.*(?s:.*)no qemu-system-x86_64 in PATH", done.stdout), done.stdout
+
+
 def test_control_socket_answers_nonsense(place):
     with place.run("vms:\n" + place.vm("one", "button")) as s:
         s.state("one", "running")
