@@ -23,7 +23,9 @@
 
 #define VIRTIO_VSOCK_EVENT_TRANSPORT_RESET 0u
 
-#define HDR_LEN sizeof(struct vsock_hdr)
+/* What QEMU 10 asks for: vhost-user has no way to tell a front-end that a ring is too large. */
+#define QUEUE_SIZE 1024u
+#define HDR_LEN	   sizeof(struct vsock_hdr)
 /* Packets of one queue before other work of the loop gets a turn. */
 #define TURN_MAX 256
 /* RST packets beyond those of existing connections. */
@@ -411,6 +413,7 @@ static int vsock_init(struct vdev *dev, struct err *e)
 	dev->features = FEATURE(VIRTIO_VSOCK_F_STREAM) | FEATURE(VIRTIO_VSOCK_F_SEQPACKET) |
 			FEATURE(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM);
 	dev->nqueues = 3;
+	dev->queue_size_max = QUEUE_SIZE;
 	dev->config_len = sizeof(le64);
 	return 0;
 }

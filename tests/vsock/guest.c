@@ -45,7 +45,7 @@ static void post_rx(struct guest *g, unsigned i)
 
 int guest_start(struct guest *g, uint64_t features)
 {
-	const struct vhud_opts opts = { .features = features, .nqueues = 3, .queue_size = 256 };
+	const struct vhud_opts opts = { .features = features, .nqueues = 3, .queue_size = 1024 };
 	int r = vhud_start(g->d, &opts);
 
 	if (r)
