@@ -20,6 +20,9 @@ echo "CPUS $(grep -c ^processor /proc/cpuinfo)"
 dd if=/dev/urandom of=/run/x bs=64k count=16 && dd if=/run/x of=/dev/vda bs=64k conv=fsync &&
 	echo 3 >/proc/sys/vm/drop_caches && dd if=/dev/vda of=/run/y bs=64k count=16 && cmp /run/x /run/y &&
 	echo "DISK same"
+for p in /sys/class/virtio-ports/*; do
+	[ "$(cat $p/name)" = data ] && echo "through the data port" >/dev/${p##*/}
+done
 dd if=/dev/hwrng of=/run/z bs=64 count=1 && echo "RNG ok"
 """
 
@@ -32,7 +35,7 @@ def system_file():
     transport: {t}
     cpus: {{count: 2}}
     boot: {{kernel: vmlinuz, initrd: initrd, cmdline: "console=hvc0 quiet panic=-1"}}
-    devices: [{{type: console, host: file, path: {t}.txt}}, {{type: blk, image: {t}.img}}, {{type: rng}}]
+    devices: [{{type: console, host: file, path: {t}.txt, ports: ["data=file:{t}.data"]}}, {{type: blk, image: {t}.img}}, {{type: rng}}]
 """
     return text
 
@@ -79,6 +82,11 @@ def main():
                 ok = wanted in lines
                 failed += not ok
                 print(f"{'' if ok else 'not '}ok {n} - {t}: {wanted}")
+            n += 1
+            with open(f"{folder}/{t}.data", "rb") as f:
+                ok = f.read() == b"through the data port\n"
+            failed += not ok
+            print(f"{'' if ok else 'not '}ok {n} - {t}: a data port of the console")
         n += 1
         failed += run.returncode != 0
         print(f"{'not ' if run.returncode else ''}ok {n} - exit status {run.returncode}")
