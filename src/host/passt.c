@@ -191,8 +191,10 @@ static void passt_state(struct netport *end)
 {
 	struct passt *p = container_of(end, struct passt, end);
 
-	if (!netport_peer_up(end))
-		p->held = false;
+	/* What waits goes to the other side that is there now, or is lost with the one that went.
+	 */
+	p->held = false;
+	ev_task_post(&p->more);
 	update_watch(p);
 }
 

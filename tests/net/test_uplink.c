@@ -396,6 +396,47 @@ static void passt_stream(struct tap *t)
 	unlink(path);
 }
 
+/* A buffer full of frames for a guest that goes away does not stop the stream for the next one. */
+static void passt_outlives_a_guest(struct tap *t)
+{
+	enum { FRAME = 1514, FRAMES = 260 };
+	static uint8_t many[FRAMES * (4 + FRAME)];
+	char path[] = "/tmp/avp-passt-XXXXXX", spec[64];
+	int listener, sock, size = 1 << 20, fd = mkstemp(path);
+	struct link b;
+	ssize_t sent;
+
+	REQUIRE(t, fd >= 0);
+	close(fd);
+	unlink(path);
+	listener = fd_unix_listen(path, SOCK_STREAM, NULL);
+	REQUIRE(t, listener >= 0);
+	snprintf(spec, sizeof(spec), "passt:%s", path);
+	REQUIRE(t, link_open(t, &b, spec));
+	sock = accept_one(&b, listener);
+	REQUIRE(t, sock >= 0 && is_up(&b, true));
+	setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	for (unsigned i = 0; i < FRAMES; i++) {
+		net_put_be16(many + i * (4 + FRAME) + 2, FRAME);
+		make_frame(many + i * (4 + FRAME) + 4, FRAME, 7, 1, -1, 0, (uint8_t)i);
+	}
+	b.end.room = 0;
+	sent = send(sock, many, sizeof(many), MSG_DONTWAIT);
+	/* More than is read at a time. */
+	REQUIRE(t, sent > (256 << 10) + 2 * FRAME);
+	ev_run_once(b.loop, 100);
+	CHECK_EQ(t, b.end.n, 0);
+	netport_set_up(&b.end.port, false);
+	ev_run_once(b.loop, 0);
+	b.end.room = 1000;
+	netport_set_up(&b.end.port, true);
+	CHECK(t, frame(&b, 0));
+	close(sock);
+	close(listener);
+	link_close(&b);
+	unlink(path);
+}
+
 static void wrong_names(struct tap *t)
 {
 	static const char *const specs[] = { "", "tap", "tap:", "tap:0123456789abcdef", "passtt",
@@ -446,6 +487,7 @@ int main(void)
 
 	TAP_RUN(&t, wrong_names);
 	TAP_RUN(&t, passt_stream);
+	TAP_RUN(&t, passt_outlives_a_guest);
 	in_namespace(&t, "tap_answers", tap_answers);
 	in_namespace(&t, "tap_offloads", tap_offloads);
 	in_namespace(&t, "tap_waits_for_room", tap_waits_for_room);
