@@ -348,6 +348,7 @@ static void net_reset(struct vdev *dev)
 
 	netport_set_up(&n->end, false);
 	n->more = n->tx_stuck = n->rx_dirty = n->rx_empty = 0;
+	n->rx_retry = false;
 	net_defaults(n);
 }
 

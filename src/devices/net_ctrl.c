@@ -184,6 +184,7 @@ static bool mq_command(struct net *n, struct command *c)
 	if (!pairs || pairs > n->pairs_max)
 		return false;
 	n->pairs = pairs;
+	net_rx_retry(n);
 	return true;
 }
 

@@ -431,6 +431,12 @@ static int net_receive(struct netport *end, const struct net_frame *f)
 	return 0;
 }
 
+void net_rx_retry(struct net *n)
+{
+	n->rx_retry = true;
+	ev_task_post(&n->rx_task);
+}
+
 /* One notification for all frames of a round. */
 void net_rx_task(void *arg)
 {
@@ -442,6 +448,10 @@ void net_rx_task(void *arg)
 
 		if (vq_running(n->dev.queues[q]))
 			vq_flush(n->dev.queues[q]);
+	}
+	if (n->rx_retry) {
+		n->rx_retry = false;
+		netport_room(&n->end);
 	}
 }
 
@@ -459,6 +469,8 @@ void net_queue_quiet(struct net *n, unsigned q)
 	if (n->rx_dirty & FEATURE(q))
 		vq_flush(n->dev.queues[q]);
 	n->rx_dirty &= ~FEATURE(q);
+	if (n->rx_empty & FEATURE(q))
+		net_rx_retry(n);
 	n->rx_empty &= ~FEATURE(q);
 	n->more &= ~FEATURE(q);
 	n->tx_stuck &= ~FEATURE(q);

@@ -87,6 +87,7 @@ struct net {
 	uint64_t tx_stuck; /* transmit queues that wait for the carrier's room */
 	uint64_t rx_dirty; /* receive queues to be flushed */
 	uint64_t rx_empty; /* receive queues that a frame waits for */
+	bool rx_retry;	   /* such a frame may have another queue now */
 
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_filtered, rx_too_long, rx_no_buffer;
@@ -107,6 +108,8 @@ void net_rx_refilled(struct net *n, unsigned q);
 /* Goes on with queue q in the next round of the loop. */
 void net_continue(struct net *n, unsigned q);
 void net_rx_task(void *net);
+/* The choice of receive queues changes: who holds frames back is soon asked for them again. */
+void net_rx_retry(struct net *n);
 /* Publishes what was received on queue q and forgets about its work. */
 void net_queue_quiet(struct net *n, unsigned q);
 /* Computes what the other end may leave undone, after n->offloads changed. */

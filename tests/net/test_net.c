@@ -207,6 +207,39 @@ static void waits_for_buffers(struct tap *t)
 	duo_close(&d);
 }
 
+/* A frame of 15 buffers waits for them while they come one by one, with a kick only when the ring
+ * asks for one. */
+static void buffers_trickle_in(struct tap *t)
+{
+	static const uint64_t rings[] = { 0, RING_PACKED };
+	const struct packet k = { 0xff, 1, -1, false, false, 0, 12, 60000, 0x18 };
+	static uint8_t p[65536];
+	struct layout l = make_packet(p, &k, true);
+	const struct net_hdr hdr = { 1, 1, (le16)l.payload, 1400, (le16)l.l4, 16, 0 };
+
+	for (unsigned i = 0; i < ARRAY_LEN(rings); i++) {
+		const struct guest_opts o = {
+			.with = rings[i], .buf_len = 4096, .no_buffers = true
+		};
+		struct duo d;
+
+		REQUIRE(t, duo_open(t, &d, NULL, NULL, &o));
+		REQUIRE(t, vhud_negotiated(d.g[1].d) & FEATURE(VIRTIO_F_EVENT_IDX));
+		for (unsigned n = 0; n < 10; n++) {
+			CHECK_EQ(t, guest_send(&d.g[0], 0, p, l.len, &hdr), 0);
+			for (unsigned buf = 0; !n && buf < 15; buf++) {
+				guest_post(&d.g[1], 0, 1);
+				bed_metric(d.b, 1, "rx_frames"); /* it gets a turn */
+			}
+			if (!CHECK(t, guest_recv(&d.g[1], LONG_MS)))
+				break;
+			CHECK_EQ(t, d.g[1].got->hdr.num_buffers, 15);
+			CHECK(t, !memcmp(d.g[1].got->data, p, l.len));
+		}
+		duo_close(&d);
+	}
+}
+
 static void checksum_travels_or_is_made(struct tap *t)
 {
 	const struct guest_opts plain = { .without = FEATURE(VIRTIO_NET_F_GUEST_CSUM) | OFFLOADS };
@@ -631,6 +664,38 @@ static void steering(struct tap *t)
 	duo_close(&d);
 }
 
+/* A frame that waits for a queue goes to another one when its queue is gone. */
+static void waiting_frame_changes_queues(struct tap *t)
+{
+	const char *keys[] = { NULL, "queues=2" };
+	const struct guest_opts two = { .pairs = 2, .no_buffers = true };
+	uint8_t f[60];
+	struct duo d;
+
+	REQUIRE(t, duo_open(t, &d, keys, NULL, &two));
+	make_frame(f, sizeof(f), 0xff, 1, -1, 0, 3);
+	CHECK_EQ(t, guest_ctrl(&d.g[1], CLASS_MQ, 0, "\2\0", 2), 0);
+	guest_post(&d.g[1], 1, 4);
+	CHECK_EQ(t, guest_send(&d.g[0], 0, f, sizeof(f), NULL), 0);
+	CHECK_EQ(t, bed_counter(d.b, 1, "tx_queued"), 1);
+	CHECK_EQ(t, vhud_queue_stop(d.g[1].d, RXQ(0), NULL), 0);
+	CHECK(t, guest_recv(&d.g[1], LONG_MS));
+	CHECK_EQ(t, d.g[1].got->queue, RXQ(1));
+	duo_close(&d);
+
+	REQUIRE(t, duo_open(t, &d, keys, NULL, &two));
+	CHECK_EQ(t, guest_ctrl(&d.g[1], CLASS_MQ, 0, "\2\0", 2), 0);
+	guest_post(&d.g[1], 0, 4);
+	CHECK_EQ(t, guest_send(&d.g[1], 1, f, sizeof(f), NULL), 0); /* steers to pair 1 */
+	make_frame(f, sizeof(f), 0xff, 2, -1, 0, 3);
+	CHECK_EQ(t, guest_send(&d.g[0], 0, f, sizeof(f), NULL), 0);
+	CHECK_EQ(t, bed_counter(d.b, 1, "tx_queued"), 1);
+	CHECK_EQ(t, guest_ctrl(&d.g[1], CLASS_MQ, 0, "\1\0", 2), 0);
+	CHECK(t, guest_recv(&d.g[1], LONG_MS));
+	CHECK_EQ(t, d.g[1].got->queue, RXQ(0));
+	duo_close(&d);
+}
+
 static void reset_in_mid_traffic(struct tap *t)
 {
 	const struct guest_opts o = { .with = RING_PACKED };
@@ -718,6 +783,7 @@ int main(void)
 	TAP_RUN(&t, frame_larger_than_the_ring);
 	TAP_RUN(&t, small_buffers_without_merging);
 	TAP_RUN(&t, waits_for_buffers);
+	TAP_RUN(&t, buffers_trickle_in);
 	TAP_RUN(&t, checksum_travels_or_is_made);
 	TAP_RUN(&t, segments_travel_or_are_made);
 	TAP_RUN(&t, hostile_frames);
@@ -730,6 +796,7 @@ int main(void)
 	TAP_RUN(&t, receive_filter);
 	TAP_RUN(&t, spoofing);
 	TAP_RUN(&t, steering);
+	TAP_RUN(&t, waiting_frame_changes_queues);
 	TAP_RUN(&t, reset_in_mid_traffic);
 	TAP_RUN(&t, queue_stopped_and_resumed);
 	TAP_RUN(&t, front_end_goes_and_comes);
