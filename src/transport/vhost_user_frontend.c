@@ -128,7 +128,8 @@ static int reset(struct frontend *f)
 	f->has_features = false;
 	f->features = 0;
 	f->config_state.written = false;
-	atomic_store(&f->told_reset, false);
+	f->told_reset = false;
+	fd_event_clear(f->err_fd);
 	return ret;
 }
 

@@ -44,6 +44,7 @@ struct frontend {
 	bool has_features;
 	uint64_t features; /* accepted by the driver */
 	uint8_t status;
+	bool told_reset; /* needs_reset was raised and the driver has not reset the device since */
 	struct fe_queue q[VDEV_QUEUES_MAX];
 	struct fe_inflight inflight;
 	struct fe_config_state config_state;
@@ -57,8 +58,6 @@ struct frontend {
 	int err_fd;  /* SET_VRING_ERR of all queues */
 	int channel; /* our end of the back-end channel, or -1 */
 	struct vhu_rx channel_rx;
-	atomic_bool told_reset; /* needs_reset was raised and the driver has not reset the device
-				   since */
 };
 
 /* vhost_user_frontend_session.c: the conversation. Callers hold the lock, or own the link. */

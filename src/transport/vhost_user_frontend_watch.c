@@ -14,10 +14,13 @@
 #define BACKOFF_MIN_MS 2
 #define BACKOFF_MAX_MS 250
 
+/* With the lock, so that what is reported of a device that the driver has reset since, or does not
+ * use yet, does not reach it: it would wait for ever for the reset to end. */
 static void raise_needs_reset(struct frontend *f)
 {
-	if (atomic_exchange(&f->told_reset, true))
+	if (!f->has_features || f->told_reset)
 		return;
+	f->told_reset = true;
 	if (f->base.events.needs_reset)
 		f->base.events.needs_reset(f->base.events.arg);
 }
@@ -31,13 +34,23 @@ static void on_config_change(struct frontend *f)
 	fe_fetch_config(f);
 	if (vhu_link_has(&f->link, VHOST_USER_PROTOCOL_F_STATUS))
 		vhu_link_get_u64(&f->link, VHOST_USER_GET_STATUS, &status);
-	pthread_mutex_unlock(&f->lock);
 	if (!(status & VIRTIO_S_NEEDS_RESET))
-		atomic_store(&f->told_reset, false);
+		f->told_reset = false;
 	else
 		raise_needs_reset(f);
+	pthread_mutex_unlock(&f->lock);
 	if (f->base.events.config_changed)
 		f->base.events.config_changed(f->base.events.arg);
+}
+
+static void on_broken_queue(struct frontend *f)
+{
+	pthread_mutex_lock(&f->lock);
+	if (fd_event_clear(f->err_fd) > 0 && !f->told_reset) {
+		log_warn(f->base.log, "the back-end reports a broken queue");
+		raise_needs_reset(f);
+	}
+	pthread_mutex_unlock(&f->lock);
 }
 
 static void channel_close(struct frontend *f)
@@ -86,10 +99,8 @@ static bool watch_once(struct frontend *f)
 		return errno == EINTR;
 	if (p[0].revents)
 		return false;
-	if (p[2].revents && fd_event_clear(f->err_fd) > 0) {
-		log_warn(f->base.log, "the back-end reports a broken queue");
-		raise_needs_reset(f);
-	}
+	if (p[2].revents)
+		on_broken_queue(f);
 	if (p[3].revents)
 		on_channel(f);
 	return !p[1].revents;
@@ -158,11 +169,13 @@ static bool hopeless(const struct frontend *f, int error, uint64_t since)
 
 static void give_up(struct frontend *f, const struct err *e)
 {
-	if (atomic_load(&f->told_reset))
-		return;
-	log_error(f->base.log, "the back-end does not come back; the device needs a reset: %s",
-		e->msg);
-	raise_needs_reset(f);
+	pthread_mutex_lock(&f->lock);
+	if (f->has_features && !f->told_reset) {
+		log_error(f->base.log,
+			"the back-end does not come back; the device needs a reset: %s", e->msg);
+		raise_needs_reset(f);
+	}
+	pthread_mutex_unlock(&f->lock);
 }
 
 /* Until there is a back-end again, or we are to stop. */

@@ -15,7 +15,7 @@
 #include "drivers/ring.h"
 #include "echo.h"
 #include "tap.h"
-#include "transport/vhost_user_frontend.h"
+#include "transport/vhost_user_frontend_priv.h"
 #include "vhud.h"
 #include "zygote.h"
 
@@ -306,8 +306,13 @@ static void hears_that_a_reset_is_needed(struct tap *t)
 	CHECK(t, happened(g.reset_event, TIMEOUT_MS));
 	CHECK(t, !happened(g.reset_event, 20));
 	CHECK(t, !g.b->ops->set_status(g.b, 0));
+	/* A report that was under way at the reset: a driver that saw it would wait for the reset
+	 * to end. */
+	fd_event_signal(container_of(g.b, struct frontend, base)->err_fd);
+	CHECK(t, !happened(g.reset_event, 100));
 	CHECK(t, guest_start(&g, 0));
 	echo_once(t, &g, 0, 1);
+	CHECK(t, !happened(g.reset_event, 0));
 	guest_end(&g);
 	zygote_end(&z);
 }
