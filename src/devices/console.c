@@ -259,10 +259,18 @@ static void serve_control_rx(struct console *con)
 	vq_flush(vq);
 }
 
+/* True if a message that the guest caused may be written now. */
+static bool may_complain(struct console *con)
+{
+	return log_allowed(&con->complaints, 5);
+}
+
 static void device_ready(struct console *con, uint16_t value)
 {
 	if (value != 1) {
-		log_warn(con->dev.log, "the guest's driver could not set up the console device");
+		if (may_complain(con))
+			log_warn(con->dev.log,
+				"the guest's driver could not set up the console device");
 		return;
 	}
 	for (unsigned i = 0; i < con->nports; i++) {
@@ -277,7 +285,9 @@ static void device_ready(struct console *con, uint16_t value)
 static void port_ready(struct port *p, uint16_t value)
 {
 	if (value != 1) {
-		log_warn(p->con->dev.log, "the guest's driver could not set up port %u", p->id);
+		if (may_complain(p->con))
+			log_warn(p->con->dev.log, "the guest's driver could not set up port %u",
+				p->id);
 		return;
 	}
 	if (p->id == 0) {
@@ -292,7 +302,7 @@ static void port_ready(struct port *p, uint16_t value)
 static void bad_control(struct console *con, const struct control *m, const char *why)
 {
 	con->bad_control++;
-	if (log_allowed(&con->complaints, 5))
+	if (may_complain(con))
 		log_warn(con->dev.log, "control message ignored: %s (port %u, event %u, value %u)",
 			why, le32toh(m->id), le16toh(m->event), le16toh(m->value));
 }

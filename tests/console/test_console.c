@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -491,6 +492,44 @@ static void bad_control_messages_are_ignored(struct tap *t)
 	rig_close(&r);
 }
 
+/* Lines that this process wrote to standard error while fn(r) ran. */
+static unsigned lines_logged(struct rig *r, void (*fn)(struct rig *r))
+{
+	autoclose int file = memfd_create("log", MFD_CLOEXEC);
+	autoclose int saved = dup(STDERR_FILENO);
+	unsigned lines = 0;
+	char c;
+
+	dup2(file, STDERR_FILENO);
+	fn(r);
+	dup2(saved, STDERR_FILENO);
+	for (off_t at = 0; pread(file, &c, 1, at) == 1; at++)
+		lines += c == '\n';
+	return lines;
+}
+
+static void complain_a_lot(struct rig *r)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		send_control(r, 0, READY, 0);
+		send_control(r, 1, PORT_READY, 0);
+		send_control(r, 1, REMOVE, 0);
+	}
+}
+
+static void guest_cannot_flood_the_log(struct tap *t)
+{
+	struct rig r;
+	unsigned lines;
+
+	open_multiport(t, &r);
+	announce(t, &r);
+	lines = lines_logged(&r, complain_a_lot);
+	CHECK(t, lines > 0);
+	CHECK(t, lines <= 100);
+	rig_close(&r);
+}
+
 static void reset_announces_again(struct tap *t)
 {
 	struct rig r;
@@ -721,6 +760,7 @@ int main(void)
 		{ "ports are announced", ports_are_announced },
 		{ "a port carries data", port_carries_data },
 		{ "bad control messages are ignored", bad_control_messages_are_ignored },
+		{ "a guest cannot flood the log", guest_cannot_flood_the_log },
 		{ "a reset announces again", reset_announces_again },
 		{ "broken framing needs a reset", broken_framing_needs_reset },
 		{ "a PTY can be opened and reopened", pty_can_be_opened_and_reopened },
