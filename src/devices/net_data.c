@@ -11,6 +11,7 @@
 #define HDR_LEN	  ((uint32_t)sizeof(struct net_hdr))
 #define BATCH	  64u  /* chains taken at a time */
 #define BUDGET	  256u /* frames of one queue before others have their turn */
+#define SEGMENTS  64u  /* pieces to be cut from a frame that count as another one */
 #define MERGE_MAX 64u  /* receive buffers one frame may be spread over */
 #define PROTO_TCP 6u
 #define PROTO_UDP 17u
@@ -170,14 +171,24 @@ static int read_frame(struct net *n, unsigned q, struct vq_chain *c, struct net_
 	return 0;
 }
 
+/* Takes a frame's share of a queue's turn. */
+static void spend(unsigned *budget, const struct net_frame *f)
+{
+	unsigned segments = f->hdr.gso_type ? f->len / f->hdr.gso_size : 0;
+
+	*budget -= (unsigned)min_u64(*budget, segments / SEGMENTS);
+}
+
 /* One chain. 0: done with it, -EAGAIN: the carrier has no room, -EPROTO. */
-static int tx_chain(struct net *n, unsigned q, struct vq_chain *c)
+static int tx_chain(struct net *n, unsigned q, struct vq_chain *c, unsigned *budget)
 {
 	struct net_frame f;
 	int ret = read_frame(n, q, c, &f);
 
+	--*budget;
 	if (ret)
 		return ret == -EPROTO ? ret : 0;
+	spend(budget, &f);
 	ret = netport_send(&n->end, &f);
 	if (ret == -EAGAIN)
 		return ret;
@@ -192,8 +203,9 @@ static int tx_chain(struct net *n, unsigned q, struct vq_chain *c)
 	return 0;
 }
 
-/* Takes up to a batch of chains. Their number, -EAGAIN if the carrier is full, or -EPROTO. */
-static int tx_batch(struct net *n, unsigned q)
+/* Takes up to a batch of chains, as far as the budget goes. 0: there are none, > 0: there were,
+ * -EAGAIN if the carrier is full, or -EPROTO. */
+static int tx_batch(struct net *n, unsigned q, unsigned *budget)
 {
 	struct vq *vq = n->dev.queues[q];
 	struct vq_chain *chains[BATCH];
@@ -202,8 +214,8 @@ static int tx_batch(struct net *n, unsigned q)
 
 	if (got <= 0)
 		return got;
-	for (done = 0; done < got; done++) {
-		ret = tx_chain(n, q, chains[done]);
+	for (done = 0; done < got && *budget; done++) {
+		ret = tx_chain(n, q, chains[done], budget);
 		if (ret)
 			break;
 	}
@@ -224,19 +236,18 @@ void net_continue(struct net *n, unsigned q)
 void net_tx(struct net *n, unsigned q)
 {
 	struct vq *vq = n->dev.queues[q];
-	unsigned taken = 0;
+	unsigned budget = BUDGET;
 
 	if (n->tx_stuck & FEATURE(q))
 		return;
 	vq_disable_kick(vq);
-	while (taken < BUDGET) {
-		int ret = tx_batch(n, q);
+	while (budget) {
+		int ret = tx_batch(n, q, &budget);
 
 		if (ret == -EAGAIN)
 			n->tx_stuck |= FEATURE(q);
 		if (ret < 0 || (!ret && !vq_enable_kick(vq)))
 			return;
-		taken += (unsigned)ret;
 	}
 	net_continue(n, q);
 }

@@ -308,6 +308,47 @@ static void segments_travel_or_are_made(struct tap *t)
 	}
 }
 
+/* Sends 60 times what is in g->tx and counts the turns of the loop in which some went. */
+static unsigned turns_for_60(struct tap *t, struct duo *d, size_t len)
+{
+	const struct iovec iov = { d->g[0].tx, len };
+	uint64_t start = bed_metric(d->b, 0, "tx_frames"), sent = start, before;
+	uint64_t end = ev_now_ns() + LONG_MS * UINT64_C(1000000);
+	unsigned turns = 0;
+
+	for (unsigned i = 0; i < 60; i++)
+		CHECK_EQ(t, vhud_add(d->g[0].d, TXQ(0), &iov, 1, 0, NULL), 0);
+	vhud_kick(d->g[0].d, TXQ(0));
+	while (sent < start + 60 && ev_now_ns() < end) {
+		before = sent;
+		sent = bed_metric(d->b, 0, "tx_frames");
+		turns += sent > before;
+	}
+	CHECK_EQ(t, sent, start + 60);
+	while (vhud_wait(d->g[0].d, TXQ(0), NULL, NULL, 0) == 1)
+		;
+	return turns;
+}
+
+/* Frames to be cut into very many pieces take a guest several turns, so that others get theirs. */
+static void small_segments_leave_turns(struct tap *t)
+{
+	const struct packet k = { 0xff, 1, -1, false, false, 0, 12, 60000, 0x18 };
+	const struct guest_opts plain = { .without = OFFLOADS };
+	struct layout l;
+	struct duo d;
+	unsigned turns = 0;
+
+	REQUIRE(t, duo_open(t, &d, NULL, NULL, &plain));
+	l = make_packet(d.g[0].tx + 12, &k, true);
+	memcpy(d.g[0].tx, &(struct net_hdr){ 1, 1, 54, 32, (le16)l.l4, 16, 0 }, 12);
+	/* If we are slow, some go unseen. */
+	for (unsigned i = 0; i < 50 && turns < 2; i++)
+		turns = turns_for_60(t, &d, 12 + l.len);
+	CHECK(t, turns > 1);
+	duo_close(&d);
+}
+
 /* One frame with this header must be dropped, and the device go on. */
 static void dropped(struct tap *t, struct duo *d, const void *p, size_t len, struct net_hdr hdr)
 {
@@ -786,6 +827,7 @@ int main(void)
 	TAP_RUN(&t, buffers_trickle_in);
 	TAP_RUN(&t, checksum_travels_or_is_made);
 	TAP_RUN(&t, segments_travel_or_are_made);
+	TAP_RUN(&t, small_segments_leave_turns);
 	TAP_RUN(&t, hostile_frames);
 	TAP_RUN(&t, longest_tagged_frame);
 	TAP_RUN(&t, offloads_not_negotiated);
