@@ -14,6 +14,13 @@ class Failure(Exception):
     """What was expected did not happen."""
 
 
+def runtime_folder(env):
+    """The folder of the run-time folders of all systems."""
+    if env.get("XDG_RUNTIME_DIR", "").startswith("/"):
+        return os.path.join(env["XDG_RUNTIME_DIR"], "avp")
+    return f"/tmp/avp-{os.geteuid()}" if os.geteuid() else "/run/avp"
+
+
 class Stream:
     """A connection that has become raw bytes: a console, or a vsock stream."""
 
@@ -61,8 +68,7 @@ class System:
         env = dict(os.environ)
         if runtime:
             env["XDG_RUNTIME_DIR"] = runtime
-        base = env.get("XDG_RUNTIME_DIR") or "/run"
-        self.folder = os.path.join(base, "avp", self.name)
+        self.folder = os.path.join(runtime_folder(env), self.name)
         self.process = subprocess.Popen([avp, "run", file, *args], env=env, stdin=subprocess.DEVNULL,
                                         stdout=output, stderr=output)
 

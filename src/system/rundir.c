@@ -18,12 +18,16 @@
 char *rundir_path(const char *system)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
+	const char *slash = system ? "/" : "", *name = system ? system : "";
 	char *path;
 	int n;
 
-	if (!base || base[0] != '/')
-		base = "/run";
-	n = system ? asprintf(&path, "%s/avp/%s", base, system) : asprintf(&path, "%s/avp", base);
+	if (base && base[0] == '/')
+		n = asprintf(&path, "%s/avp%s%s", base, slash, name);
+	else if (geteuid() == 0)
+		n = asprintf(&path, "/run/avp%s%s", slash, name);
+	else
+		n = asprintf(&path, "/tmp/avp-%u%s%s", geteuid(), slash, name);
 	return n < 0 ? NULL : path;
 }
 

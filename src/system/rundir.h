@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The run-time folder of a system, $XDG_RUNTIME_DIR/avp/NAME or /run/avp/NAME: private, locked by
- * the supervisor while it runs, and removed with everything in it at the end.
+ * The run-time folder of a system, $XDG_RUNTIME_DIR/avp/NAME; without that variable /run/avp/NAME
+ * for root and /tmp/avp-UID/NAME for others. Private, locked by the supervisor while it runs, and
+ * removed with everything in it at the end.
  */
 #pragma once
 
