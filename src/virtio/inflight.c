@@ -2,7 +2,8 @@
 /*
  * The in-flight record of a queue (vhost-user, "Inflight I/O tracking"). The process may die
  * between any two instructions, so the order of the stores below is what it is all about; the steps
- * are those of the text. The memory belongs to the peer: every index in it is checked.
+ * are those of the text. The memory belongs to the peer, who may write to it at any time: every
+ * index in it is read once and then checked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -229,11 +230,11 @@ static uint16_t available_bits(bool wrap)
 	return wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
 }
 
-/* Commits the update that was under way if the driver has seen it, or rolls it back. */
-static void settle(struct vq *vq, struct record_packed *rec)
+/* Commits the update that was under way if the driver has seen it, or rolls it back: from the
+ * positions `p`, which are in the ring, to those returned. */
+static union positions settle(struct vq *vq, struct record_packed *rec, union positions p)
 {
 	const uint16_t bits = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
-	union positions p = rec->pos;
 	uint16_t flags = ld16(desc_flags(&vq->pack.desc[p.old_used_idx]));
 	bool moved = p.used_idx != p.old_used_idx || p.used_wrap != p.old_used_wrap;
 
@@ -247,22 +248,29 @@ static void settle(struct vq *vq, struct record_packed *rec)
 		rec->free_head = rec->old_free_head;
 	}
 	set_positions(rec, p);
+	return p;
+}
+
+/* A field of the record, read once. */
+static uint16_t once(const uint16_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
 /* The number of descriptors of the list at `entry` and its buffer id; 0: the record is damaged. */
 static uint16_t list_id(
 	const struct vq *vq, const struct record_packed *rec, uint16_t entry, uint16_t *id)
 {
-	uint16_t num = rec->desc[entry].num, i = entry;
+	uint16_t num = once(&rec->desc[entry].num), i = entry;
 
 	if (!num || num > vq->size)
 		return 0;
 	for (uint16_t n = 1; n < num; n++) {
-		i = rec->desc[i].next;
+		i = once(&rec->desc[i].next);
 		if (i >= vq->size)
 			return 0;
 	}
-	*id = rec->desc[i].id;
+	*id = once(&rec->desc[i].id);
 	return num;
 }
 
@@ -279,6 +287,7 @@ static int collect(struct vq *vq, struct record_packed *rec, unsigned *ndesc, st
 		*ndesc += num;
 		if (!num || *ndesc > vq->size || busy_test(vq, id))
 			return err_set(e, -EINVAL, DAMAGED ": entry %u makes no sense", i);
+		vq->lists[i] = num;
 		vq->resubmit[vq->nresubmit++] = i;
 		busy_set(vq, id);
 		vq->counter = max_u64(vq->counter, rec->desc[i].counter + 1);
@@ -310,6 +319,7 @@ static void restore_ring(struct vq *vq, unsigned n)
 int vq_inflight_start_packed(struct vq *vq, struct err *e)
 {
 	struct record_packed *rec = vq->inflight;
+	union positions p;
 	unsigned ndesc;
 	int ret;
 
@@ -320,10 +330,11 @@ int vq_inflight_start_packed(struct vq *vq, struct err *e)
 	ret = check_version(vq, rec->version, rec->desc_num, e);
 	if (ret)
 		return ret;
-	if (rec->pos.used_idx >= vq->size || rec->pos.old_used_idx >= vq->size)
-		return err_set(e, -EINVAL, DAMAGED ": used positions %u and %u of %u",
-			rec->pos.used_idx, rec->pos.old_used_idx, vq->size);
-	settle(vq, rec);
+	p.word = __atomic_load_n(&rec->pos.word, __ATOMIC_RELAXED);
+	if (p.used_idx >= vq->size || p.old_used_idx >= vq->size)
+		return err_set(e, -EINVAL, DAMAGED ": used positions %u and %u of %u", p.used_idx,
+			p.old_used_idx, vq->size);
+	p = settle(vq, rec, p);
 	for (uint16_t i = rec->free_head, n = 0; i < vq->size && n < vq->size; n++) {
 		rec->desc[i].inflight = 0;
 		i = rec->desc[i].next;
@@ -331,8 +342,8 @@ int vq_inflight_start_packed(struct vq *vq, struct err *e)
 	ret = collect(vq, rec, &ndesc, e);
 	if (ret)
 		return ret;
-	vq->pack.used_pos = rec->pos.used_idx;
-	vq->pack.used_wrap = rec->pos.used_wrap;
+	vq->pack.used_pos = p.used_idx;
+	vq->pack.used_wrap = p.used_wrap;
 	restore_ring(vq, ndesc);
 	vq->notify_late = true;
 	return 0;
@@ -428,7 +439,7 @@ void vq_inflight_packed_shown(struct vq *vq)
 bool vq_inflight_packed_chain(struct vq *vq, struct vq_chain *c, uint16_t entry)
 {
 	const struct record_packed *rec = vq->inflight;
-	uint16_t num = rec->desc[entry].num, i = entry;
+	uint16_t num = vq->lists[entry], i = entry;
 
 	for (c->ndesc = 0; c->ndesc < num; c->ndesc++) {
 		const struct state_packed *s = &rec->desc[i];
@@ -437,7 +448,7 @@ bool vq_inflight_packed_chain(struct vq *vq, struct vq_chain *c, uint16_t entry)
 		if (!vq_packed_add(vq, c, &d, c->ndesc))
 			return false;
 		c->id = d.lo;
-		i = s->next;
+		i = once(&s->next);
 		if (i >= vq->size && c->ndesc + 1 < num)
 			return vq_break(vq, DAMAGED);
 	}

@@ -75,6 +75,7 @@ static void arrays_free(struct vq *vq)
 	free(vq->busy);
 	free(vq->order);
 	free(vq->resubmit);
+	free(vq->lists);
 	free(vq->batch);
 }
 
@@ -94,10 +95,12 @@ static int arrays_alloc(struct vq *vq)
 		vq->order = calloc(order, sizeof(*vq->order));
 	if (vq->inflight) {
 		vq->resubmit = calloc(n, sizeof(*vq->resubmit));
+		vq->lists = calloc(n, sizeof(*vq->lists));
 		vq->batch = calloc(n, sizeof(*vq->batch));
 	}
 	if (!vq->chains || !vq->iov || !vq->free_slots || !vq->busy ||
-		(vq->in_order && !vq->order) || (vq->inflight && (!vq->resubmit || !vq->batch)))
+		(vq->in_order && !vq->order) ||
+		(vq->inflight && (!vq->resubmit || !vq->lists || !vq->batch)))
 		return -ENOMEM;
 	/* The lowest on top. */
 	for (size_t i = 0; i < n; i++)

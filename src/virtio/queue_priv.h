@@ -131,6 +131,7 @@ struct vq {
 	uint64_t counter;
 	uint16_t *resubmit; /* record entries to hand out again, in order */
 	uint16_t nresubmit, next_resubmit;
+	uint16_t *lists; /* packed: the descriptors of each entry to be handed out again */
 	uint16_t *batch; /* packed: record entries of the chains pushed and not flushed */
 	uint16_t nbatch;
 };

@@ -411,12 +411,38 @@ static void damaged_records_are_refused(struct tap *t)
 	}
 }
 
+/* What the peer writes after the record was checked changes no length. */
+static void records_may_change_at_any_time(struct tap *t)
+{
+	const unsigned first = 32, entry = 32, num = 6; /* of QueueRegionPacked */
+	uint8_t *record = record_new(8, true);
+	struct vq_chain *c[8];
+	struct rig r;
+
+	REQUIRE(t, record && rig_init(&r, 8, V1 | PACKED, record));
+	for (unsigned i = 0; i < 5; i++)
+		CHECK_EQ(t, send(&r, i), 0);
+	CHECK_EQ(t, vq_pop_batch(r.vq, c, 5), 5);
+	vq_stop(r.vq, NULL, NULL);
+	REQUIRE(t, !vq_start(r.vq, &r.setup, NULL));
+	for (unsigned i = 0; i < 8; i++)
+		record[first + i * entry + num] = 100;
+	CHECK_EQ(t, vq_pop_batch(r.vq, c, 8), 5);
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK_EQ(t, c[i]->ndesc, 1);
+		CHECK_EQ(t, number(&r, c[i]), i);
+	}
+	rig_finish(&r);
+	record_free(record, 8, true);
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
 
 	TAP_RUN(&t, oldest_come_first_and_before_new_ones);
 	TAP_RUN(&t, damaged_records_are_refused);
+	TAP_RUN(&t, records_may_change_at_any_time);
 	TAP_RUN(&t, split_requests_survive_any_death);
 	TAP_RUN(&t, packed_requests_survive_any_death);
 	return tap_done(&t);
