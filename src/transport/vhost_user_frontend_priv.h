@@ -58,6 +58,7 @@ struct frontend {
 	int err_fd;  /* SET_VRING_ERR of all queues */
 	int channel; /* our end of the back-end channel, or -1 */
 	struct vhu_rx channel_rx;
+	struct log_limit complaints;
 };
 
 /* vhost_user_frontend_session.c: the conversation. Callers hold the lock, or own the link. */

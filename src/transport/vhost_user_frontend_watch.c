@@ -80,7 +80,7 @@ static void on_channel(struct frontend *f)
 			0);
 	if (!result)
 		on_config_change(f);
-	else
+	else if (log_allowed(&f->complaints, 5))
 		log_warn(f->base.log, "the back-end sends request %u, which is not known",
 			hdr.request);
 }

@@ -32,6 +32,7 @@ struct local {
 	struct ev_loop *loop;
 	pthread_t thread;
 	struct local_queue queues[VDEV_QUEUES_MAX];
+	struct log_limit complaints;
 };
 
 /* The arguments of one operation on their way to the loop. */
@@ -50,6 +51,13 @@ struct op {
 static struct local *to_local(struct vbackend *b)
 {
 	return container_of(b, struct local, backend);
+}
+
+/* Says why what the driver wants was refused, unless it does that all the time. */
+static void complain(struct local *l, const struct err *e)
+{
+	if (log_allowed(&l->complaints, 5))
+		log_warn(l->backend.log, "%s", e->msg);
 }
 
 static int on_loop(struct op *op, ev_fn fn)
@@ -104,7 +112,7 @@ static void do_set_features(void *arg)
 
 	op->ret = vdev_set_features(op->l->dev, op->features, &e);
 	if (op->ret)
-		log_warn(op->l->backend.log, "%s", e.msg);
+		complain(op->l, &e);
 }
 
 static int local_set_features(struct vbackend *b, uint64_t features)
@@ -185,7 +193,7 @@ static void do_queue_start(void *arg)
 
 	op->ret = queue_start(op->l, op->q, op->setup, &e);
 	if (op->ret)
-		log_warn(op->l->backend.log, "%s", e.msg);
+		complain(op->l, &e);
 }
 
 static int local_queue_start(struct vbackend *b, unsigned q, const struct vb_queue *setup)

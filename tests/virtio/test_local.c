@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/loop.h"
@@ -318,6 +320,28 @@ static void rings_outside_memory_are_refused(struct tap *t)
 	monitor_finish(&m);
 }
 
+static void refusals_do_not_flood_the_log(struct tap *t)
+{
+	autoclose int file = memfd_create("log", MFD_CLOEXEC);
+	struct vb_queue outside = { .size = 64, .desc = RIG_END, .kick_fd = -1, .call_fd = -1 };
+	unsigned lines = 0;
+	struct monitor m;
+	struct log log;
+	char c;
+
+	log_init(&log, file, "local");
+	REQUIRE(t, monitor_init(&m, 0));
+	m.b->log = &log;
+	for (unsigned i = 0; i < 200; i++) {
+		CHECK_EQ(t, m.b->ops->set_features(m.b, 0), -EINVAL);
+		CHECK_EQ(t, m.b->ops->queue_start(m.b, 0, &outside), -EFAULT);
+	}
+	monitor_finish(&m);
+	for (off_t at = 0; pread(file, &c, 1, at) == 1; at++)
+		lines += c == '\n';
+	CHECK(t, lines > 0 && lines <= 50);
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
@@ -326,5 +350,6 @@ int main(void)
 	TAP_RUN(&t, buffers_before_driver_ok_wait);
 	TAP_RUN(&t, events_reach_the_transport);
 	TAP_RUN(&t, rings_outside_memory_are_refused);
+	TAP_RUN(&t, refusals_do_not_flood_the_log);
 	return tap_done(&t);
 }
