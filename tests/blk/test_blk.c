@@ -25,11 +25,15 @@
 enum { T_GET_ID = 8, T_GET_LIFETIME = 10, T_DISCARD = 11, T_SECURE_ERASE = 14 };
 enum { OK, IOERR, UNSUPP };
 enum {
+	F_SEG_MAX = 2,
 	F_RO = 5,
+	F_BLK_SIZE = 6,
 	F_FLUSH = 9,
+	F_TOPOLOGY = 10,
 	F_CONFIG_WCE = 11,
 	F_MQ = 12,
 	F_DISCARD = 13,
+	F_WRITE_ZEROES = 14,
 	F_LIFETIME = 15,
 	F_ERASE = 16
 };
@@ -39,6 +43,7 @@ enum {
 	C_CAPACITY = 0,
 	C_SEG_MAX = 12,
 	C_BLK_SIZE = 20,
+	C_TOPOLOGY = 24,
 	C_WRITEBACK = 32,
 	C_NUM_QUEUES = 34,
 	C_DISCARD_SEG = 40,
@@ -427,6 +432,14 @@ static void longest_chains(struct tap *t)
 
 static void configuration(struct tap *t)
 {
+	static const uint64_t always = FEATURE(F_SEG_MAX) | FEATURE(F_BLK_SIZE) | FEATURE(F_FLUSH) |
+				       FEATURE(F_TOPOLOGY) | FEATURE(F_CONFIG_WCE) |
+				       FEATURE(F_DISCARD) | FEATURE(F_WRITE_ZEROES);
+	struct {
+		uint8_t physical_exp, alignment;
+		uint16_t min_io;
+		uint32_t opt_io;
+	} topology;
 	uint64_t capacity;
 	uint32_t v;
 	uint16_t n;
@@ -441,6 +454,12 @@ static void configuration(struct tap *t)
 	CHECK_EQ(t, v, 254);
 	CHECK_EQ(t, vhud_config_read(f.d, C_BLK_SIZE, &v, 4), 0);
 	CHECK_EQ(t, v, 512);
+	/* Blocks of the file system: 4 KiB, eight logical ones. */
+	CHECK_EQ(t, vhud_config_read(f.d, C_TOPOLOGY, &topology, sizeof(topology)), 0);
+	CHECK_EQ(t, topology.physical_exp, 3);
+	CHECK_EQ(t, topology.alignment, 0);
+	CHECK_EQ(t, topology.min_io, 8);
+	CHECK_EQ(t, topology.opt_io, 0);
 	CHECK_EQ(t, vhud_config_read(f.d, C_NUM_QUEUES, &n, 2), 0);
 	CHECK_EQ(t, n, 3);
 	CHECK_EQ(t, vhud_config_read(f.d, C_WRITEBACK, &b, 1), 0);
@@ -449,6 +468,7 @@ static void configuration(struct tap *t)
 	CHECK_EQ(t, v, 16);
 	CHECK_EQ(t, vhud_config_read(f.d, C_MAY_UNMAP, &b, 1), 0);
 	CHECK_EQ(t, b, 1);
+	CHECK_EQ(t, vhud_features(f.d) & always, always);
 	CHECK(t, vhud_features(f.d) & FEATURE(F_MQ));
 	CHECK(t, !(vhud_features(f.d) & (FEATURE(F_RO) | FEATURE(F_LIFETIME) | FEATURE(F_ERASE))));
 	tear_down(&f);
