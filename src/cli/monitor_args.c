@@ -101,6 +101,7 @@ static int parse_one(struct monitor_args *args, int argc, char **argv, struct er
 
 int monitor_parse(struct monitor_args *args, int argc, char **argv, struct err *e)
 {
+	const char *key;
 	int rc;
 
 	*args = (struct monitor_args){ .name = "vm", .control_fd = -1 };
@@ -112,7 +113,9 @@ int monitor_parse(struct monitor_args *args, int argc, char **argv, struct err *
 		}
 		rc = parse_one(args, argc - i, argv + i, e);
 	}
-	return rc < 0 ? rc : opt_check(vm_opts, &args->conf, e);
+	if (rc >= 0)
+		rc = opt_check(vm_opts, &args->conf, e);
+	return rc < 0 ? rc : vm_conf_check(&args->conf, &key, e);
 }
 
 void monitor_args_free(struct monitor_args *args)

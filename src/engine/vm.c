@@ -16,9 +16,6 @@
 #include "engine/vm_priv.h"
 #include "machine/layout.h"
 
-#define PAGE	  4096u
-#define HUGE_PAGE (2u << 20)
-
 const char *vm_end_name(enum vm_end why)
 {
 	switch (why) {
@@ -101,13 +98,10 @@ static void on_wake(void *arg, uint32_t events)
 
 static int add_ram(struct vm *vm, struct err *e)
 {
-	uint64_t unit = vm->conf->hugepages ? HUGE_PAGE : PAGE, size = vm->conf->memory;
+	uint64_t size = vm->conf->memory;
 	uint64_t low = min_u64(size, BOARD_LOW_RAM_END);
 	int rc;
 
-	if (size & (unit - 1))
-		return err_set(e, -EINVAL, "memory: %" PRIu64 " bytes is not a multiple of %s",
-			size, vm->conf->hugepages ? "2M, the size of a huge page" : "4K");
 	vm->ram_fd = fd_memfd(
 		"guest-ram", size, vm->conf->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0, e);
 	if (vm->ram_fd < 0)
@@ -116,7 +110,7 @@ static int add_ram(struct vm *vm, struct err *e)
 	if (vm->conf->hugepages && fallocate(vm->ram_fd, 0, 0, (off_t)size) < 0)
 		return err_sys(e, -errno,
 			"guest memory of %" PRIu64 " huge pages (see /proc/sys/vm/nr_hugepages)",
-			size / HUGE_PAGE);
+			size / VM_HUGE_PAGE);
 	rc = kvm_add_ram(&vm->kvm, 0, low, vm->ram_fd, 0, e);
 	if (!rc && size > low)
 		rc = kvm_add_ram(&vm->kvm, BOARD_HIGH_RAM, size - low, vm->ram_fd, low, e);

@@ -2,7 +2,10 @@
 /* The keys of a virtual machine. */
 #include "engine/vm_conf.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
 
 const char *const vm_transport_words[] = { "pci", "mmio", NULL };
 
@@ -56,3 +59,22 @@ const struct opt vm_opts[] = {
 		.help = "how devices are attached" },
 	OPT_END,
 };
+
+int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
+{
+	uint64_t unit = conf->hugepages ? VM_HUGE_PAGE : VM_PAGE;
+
+	*key = "memory";
+	if (conf->memory % unit)
+		return err_set(e, -EINVAL, "memory: %" PRIu64 " bytes is not a multiple of %s",
+			conf->memory, conf->hugepages ? "2M, the size of a huge page" : "4K");
+	*key = "cpu-host";
+	for (unsigned i = 0; i < conf->cpu_host.n; i++) {
+		const char *word = conf->cpu_host.v[i];
+
+		if (!*word || word[strspn(word, "0123456789")])
+			return err_set(
+				e, -EINVAL, "cpu-host: '%.64s' is no number of a host CPU", word);
+	}
+	return 0;
+}

@@ -4,8 +4,11 @@
 
 #include "base/opt.h"
 
-#define VM_CPUS_MAX	 64
-#define VM_DEVICE_ID_MAX 0xbf /* PCI device ids end at 0x10ff (VIRTIO 1.4, 4.1.2.1) */
+#define VM_PAGE		   4096u
+#define VM_HUGE_PAGE	   (2u << 20)
+#define VM_CPUS_MAX	   64
+#define VM_PCI_DEVICES_MAX 31u
+#define VM_DEVICE_ID_MAX   0xbf /* PCI device ids end at 0x10ff (VIRTIO 1.4, 4.1.2.1) */
 
 enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
 
@@ -23,5 +26,10 @@ struct vm_conf {
 };
 
 extern const struct opt vm_opts[];
+/*
+ * What the options cannot say by themselves: RAM in whole pages, CPU numbers that are numbers.
+ * -EINVAL with the option that is wrong in *key.
+ */
+int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e);
 /* The words of enum vm_transport, ends with NULL. */
 extern const char *const vm_transport_words[];

@@ -124,11 +124,29 @@ static void check_isolation(struct conf_reader *r, const struct conf_device *d)
 			"process");
 }
 
+static void check_machine(struct conf_reader *r, const struct conf_vm *vm)
+{
+	const struct conf_key *key;
+	const char *name = NULL;
+	struct err e = { 0 };
+
+	if (vm_conf_check(&vm->machine, &name, &e)) {
+		key = conf_key_find(&vm->keys, name);
+		conf_error(
+			r, key ? key->line : vm->line, key ? key->column : vm->column, "%s", e.msg);
+	}
+	if (vm->machine.transport == VM_TRANSPORT_PCI && vm->ndevices > VM_PCI_DEVICES_MAX)
+		conf_error(r, vm->line, vm->column,
+			"%u devices; PCI has %u slots (transport: mmio has %u)", vm->ndevices,
+			VM_PCI_DEVICES_MAX, CONF_DEVICES_MAX);
+}
+
 void conf_check(struct conf_reader *r)
 {
 	const struct conf *c = r->conf;
 
 	for (unsigned v = 0; v < c->nvms; v++) {
+		check_machine(r, &c->vms[v]);
 		check_names(r, &c->vms[v]);
 		for (unsigned i = 0; i < c->vms[v].ndevices; i++) {
 			check_plug(r, &c->vms[v].devices[i]);
