@@ -2,6 +2,7 @@
 /* avp: picks the command. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/opt.h"
 #include "base/util.h"
@@ -52,6 +53,16 @@ static int unknown_command(const char *word)
 	return EXIT_USAGE;
 }
 
+/* ps(1) shows what a process is for; one started through /proc/self/exe would be called "exe". */
+static int run_command(const struct cli_command *c, int argc, char **argv)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "avp-%s", c->name);
+	prctl(PR_SET_NAME, name);
+	return c->run(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -66,6 +77,6 @@ int main(int argc, char **argv)
 		return cmd_version(1, argv);
 	for (unsigned i = 0; commands[i].name; i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			return run_command(&commands[i], argc - 1, argv + 1);
 	return unknown_command(argv[1]);
 }
