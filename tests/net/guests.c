@@ -22,6 +22,7 @@ struct bed {
 	struct vhu_backend *backend[GUESTS_MAX];
 	unsigned n;
 	struct guest g[GUESTS_MAX];
+	struct netport *end[GUESTS_MAX]; /* the switch's ends */
 };
 
 static int set_keys(struct vdev *dev, const char *words, struct err *e)
@@ -55,6 +56,7 @@ static int add_guest(struct bed *b, unsigned i, const char *keys, struct err *e)
 		ret = switch_add_port(b->sw, name, net_port_config(b->dev[i]), &end, e);
 	if (ret)
 		return ret;
+	b->end[i] = end;
 	net_attach(b->dev[i], end);
 	return vdev_init(b->dev[i], b->loop, &b->log[i], e);
 }
@@ -125,6 +127,25 @@ int bed_connect(struct bed *b, unsigned i)
 	s.sock = pair[0];
 	ev_call(b->loop, serve, &s);
 	return s.ret ? -1 : pair[1];
+}
+
+struct link {
+	struct netport *end;
+	bool up;
+};
+
+static void set_link(void *arg)
+{
+	const struct link *l = arg;
+
+	netport_set_up(l->end, l->up);
+}
+
+void bed_link(struct bed *b, unsigned i, bool up)
+{
+	struct link l = { b->end[i], up };
+
+	ev_call(b->loop, set_link, &l);
 }
 
 void bed_close(struct bed *b)

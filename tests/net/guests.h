@@ -46,6 +46,8 @@ struct bed *bed_open(unsigned n, const char *const *keys);
 void bed_close(struct bed *b);
 /* A new connection to port i; the device must have none. */
 int bed_connect(struct bed *b, unsigned i);
+/* Pulls the cable of port i, or plugs it in again. */
+void bed_link(struct bed *b, unsigned i, bool up);
 /* Reads a counter of the device (its metrics) or of its switch port, on the switch's thread. */
 uint64_t bed_metric(struct bed *b, unsigned i, const char *name);
 uint64_t bed_counter(struct bed *b, unsigned i, const char *name);

@@ -553,6 +553,31 @@ static void control_commands(struct tap *t)
 	duo_close(&d);
 }
 
+/* VIRTIO 1.4, 5.1.4.1, 5.1.6.5.4: the driver is told of the link, and asked to announce itself. */
+static void link_goes_and_comes(struct tap *t)
+{
+	uint8_t status[2], f[60];
+	struct duo d;
+
+	REQUIRE(t, duo_open(t, &d, NULL, NULL, NULL));
+	bed_link(d.b, 0, false);
+	CHECK_EQ(t, vhud_config_changed(d.g[0].d, LONG_MS), 1);
+	REQUIRE(t, !vhud_config_read(d.g[0].d, 6, status, 2));
+	CHECK_EQ(t, status[0], 0);
+	make_frame(f, sizeof(f), 0xff, 1, -1, 0, 1);
+	CHECK_EQ(t, guest_send(&d.g[0], 0, f, sizeof(f), NULL), 0); /* taken, and lost */
+	CHECK(t, !guest_recv(&d.g[1], 0));
+	bed_link(d.b, 0, true);
+	CHECK_EQ(t, vhud_config_changed(d.g[0].d, LONG_MS), 1);
+	REQUIRE(t, !vhud_config_read(d.g[0].d, 6, status, 2));
+	CHECK_EQ(t, status[0], 3); /* LINK_UP, ANNOUNCE */
+	CHECK_EQ(t, guest_ctrl(&d.g[0], CLASS_ANNOUNCE, 0, NULL, 0), 0);
+	REQUIRE(t, !vhud_config_read(d.g[0].d, 6, status, 2));
+	CHECK_EQ(t, status[0], 1);
+	CHECK(t, ping(t, &d));
+	duo_close(&d);
+}
+
 static void control_without_features(struct tap *t)
 {
 	const struct guest_opts o = { .without = FEATURE(VIRTIO_NET_F_CTRL_RX) |
@@ -839,6 +864,7 @@ int main(void)
 	TAP_RUN(&t, spoofing);
 	TAP_RUN(&t, steering);
 	TAP_RUN(&t, waiting_frame_changes_queues);
+	TAP_RUN(&t, link_goes_and_comes);
 	TAP_RUN(&t, reset_in_mid_traffic);
 	TAP_RUN(&t, queue_stopped_and_resumed);
 	TAP_RUN(&t, front_end_goes_and_comes);
