@@ -32,10 +32,12 @@ int fd_pread_full(int fd, void *buf, size_t len, uint64_t offset);
 int fd_unix_listen(const char *path, int type, struct err *e);
 int fd_unix_connect(const char *path, int type, struct err *e);
 
-/* One sendmsg() with `nfds` descriptors attached; returns bytes sent or -errno. */
+/* One sendmsg() with `nfds` descriptors attached; returns bytes sent or -errno. Never waits,
+ * whatever mode the socket is in: a peer that has the same socket could change it. */
 ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds);
 /* One recvmsg(); `*nfds` is in: room in fds (at most FD_PASS_MAX), out: descriptors received, owned
- * by the caller. What does not fit is closed. Returns bytes, 0 at the end, or -errno. */
+ * by the caller. What does not fit is closed. Returns bytes, 0 at the end, or -errno. Never waits.
+ */
 ssize_t fd_recv(int sock, void *buf, size_t len, int *fds, unsigned *nfds);
 
 /* A memfd of `size` bytes, sealed against shrinking, growing and further seals. */

@@ -482,6 +482,25 @@ static void inflight_records(struct tap *t)
 	vhud_close(d);
 }
 
+/* The channel's socket is the front-end's, too, who may let it fill up and make it a blocking one.
+ */
+static void channel_that_nobody_reads(struct tap *t)
+{
+	struct vhud *d = greet();
+	int pair[2], size = 4096;
+
+	REQUIRE(t, d && !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	CHECK(t, !vhud_ack(d, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1));
+	CHECK(t, !fcntl(pair[1], F_SETFL, 0));
+	for (unsigned i = 0; i < 100; i++)
+		if (!CHECK(t, !vhud_config_write(d, 0, "x", 1)))
+			break;
+	close(pair[0]);
+	close(pair[1]);
+	vhud_close(d);
+}
+
 static void configuration_space(struct tap *t)
 {
 	struct vhost_user_config cfg = { .offset = 250, .size = 7 };
@@ -607,6 +626,7 @@ int main(void)
 	TAP_RUN(&t, memory_is_checked);
 	TAP_RUN(&t, memory_slots);
 	TAP_RUN(&t, inflight_records);
+	TAP_RUN(&t, channel_that_nobody_reads);
 	TAP_RUN(&t, configuration_space);
 	TAP_RUN(&t, device_status);
 	TAP_RUN(&t, unsealed_memory_can_be_refused);
