@@ -571,7 +571,7 @@ static void link_goes_and_comes(struct tap *t)
 	CHECK_EQ(t, vhud_config_changed(d.g[0].d, LONG_MS), 1);
 	REQUIRE(t, !vhud_config_read(d.g[0].d, 6, status, 2));
 	CHECK_EQ(t, status[0], 3); /* LINK_UP, ANNOUNCE */
-	CHECK_EQ(t, guest_ctrl(&d.g[0], CLASS_ANNOUNCE, 0, NULL, 0), 0);
+	CHECK_EQ(t, guest_ctrl(&d.g[0], CLASS_ANNOUNCE, 0, "", 0), 0);
 	REQUIRE(t, !vhud_config_read(d.g[0].d, 6, status, 2));
 	CHECK_EQ(t, status[0], 1);
 	CHECK(t, ping(t, &d));
