@@ -267,12 +267,16 @@ void vm_quit(struct vm *vm)
 	vm_end_with(vm, VM_END_FORCED, "stopped by force");
 }
 
-const char *vm_state(const struct vm *vm)
+const char *vm_state(struct vm *vm)
 {
-	if (atomic_load(&vm->ending))
+	enum vcpu_want want;
+
+	pthread_mutex_lock(&vm->lock);
+	want = vm->want;
+	pthread_mutex_unlock(&vm->lock);
+	if (want == VCPU_STOP)
 		return "ended";
-	/* Only this thread pauses and resumes. */
-	return vm->want == VCPU_PAUSE ? "paused" : "running";
+	return want == VCPU_PAUSE ? "paused" : "running";
 }
 
 int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e)

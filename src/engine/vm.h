@@ -64,6 +64,6 @@ void vm_resume(struct vm *vm);
 /* Ends the guest by force. */
 void vm_quit(struct vm *vm);
 /* "running", "paused" or "ended". */
-const char *vm_state(const struct vm *vm);
+const char *vm_state(struct vm *vm);
 /* One word for `why`: "poweroff", "reset", "crash", "forced", "fault". */
 const char *vm_end_name(enum vm_end why);
