@@ -76,8 +76,9 @@ void ev_task_post(struct ev_task *t);
 void ev_task_cancel(struct ev_task *t);
 
 /* Runs fn(arg) on the loop's thread and waits until it has returned. Any thread; on the loop's own
- * thread, and before ev_run() first runs, it is a plain call. Returns 0, or -ESHUTDOWN when the
- * loop has stopped and fn was not run. */
+ * thread, and before ev_run() first runs, it is a plain call: until then one thread has the loop,
+ * so whoever starts another for it waits until it runs. Returns 0, or -ESHUTDOWN when the loop has
+ * stopped and fn was not run. */
 int ev_call(struct ev_loop *loop, ev_fn fn, void *arg);
 
 /* CLOCK_MONOTONIC in nanoseconds. */

@@ -154,15 +154,6 @@ static int request(struct fixture *f, uint32_t type, uint64_t sector, void *data
 	return in[in_len];
 }
 
-static uint64_t metric(const struct fixture *f, const char *name)
-{
-	for (const struct vdev_metric *m = vdev_blk.metrics; m->name; m++)
-		if (!strcmp(m->name, name))
-			return *(const uint64_t *)(const void *)((const char *)f->srv.dev +
-								 m->offset);
-	return UINT64_MAX;
-}
-
 static uint64_t blocks(const struct fixture *f)
 {
 	struct stat st;
@@ -194,14 +185,15 @@ static void every_request(struct tap *t)
 		if (!CHECK_EQ(t, b[i], i < 12 * 512 ? 0 : 0x5a))
 			break;
 	CHECK_EQ(t, request(&f, T_DISCARD, 0, r, sizeof(r)), OK);
-	CHECK_EQ(t, metric(&f, "reads"), 3);
-	CHECK_EQ(t, metric(&f, "writes"), 2);
-	CHECK_EQ(t, metric(&f, "flushes"), 1);
-	CHECK_EQ(t, metric(&f, "discards"), 1);
-	CHECK_EQ(t, metric(&f, "zeroings"), 1);
-	CHECK_EQ(t, metric(&f, "read_bytes"), 2 * 8192 + 512);
-	CHECK_EQ(t, metric(&f, "written_bytes"), 8192 + 512);
-	CHECK_EQ(t, metric(&f, "errors") + metric(&f, "unsupported"), 0);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "reads"), 3);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "writes"), 2);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "flushes"), 1);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "discards"), 1);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "zeroings"), 1);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "read_bytes"), 2 * 8192 + 512);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "written_bytes"), 8192 + 512);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "errors") + vhud_serve_metric(&f.srv, "unsupported"),
+		0);
 	tear_down(&f);
 }
 
@@ -257,8 +249,8 @@ static void every_error(struct tap *t)
 		if (cases[i].type == BLK_T_IN && cases[i].len)
 			CHECK(t, data[0] == CANARY && data[cases[i].len - 1] == CANARY);
 	}
-	CHECK_EQ(t, metric(&f, "errors"), errors);
-	CHECK_EQ(t, metric(&f, "unsupported"), unsupported);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "errors"), errors);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "unsupported"), unsupported);
 	CHECK_EQ(t, blocks(&f), 0);
 	tear_down(&f);
 }
@@ -376,7 +368,7 @@ static void no_status_byte(struct tap *t)
 	struct blk_hdr *h;
 	struct iovec iov;
 	struct vhud_opts o = { .features = ALL_RINGS | ALL_BLK, .nqueues = 1 };
-	uint8_t status = 0, data[512];
+	uint8_t data[512];
 	struct fixture f;
 
 	if (!set_up(t, &f, o.features, "readonly", "false"))
@@ -385,11 +377,7 @@ static void no_status_byte(struct tap *t)
 	iov = (struct iovec){ h, sizeof(*h) };
 	CHECK_EQ(t, vhud_add(f.d, 0, &iov, 1, 0, NULL), 0);
 	vhud_kick(f.d, 0);
-	for (unsigned i = 0; i < 1000 && !(status & VIRTIO_S_NEEDS_RESET); i++) {
-		CHECK_EQ(t, vhud_get_status(f.d, &status), 0);
-		usleep(1000);
-	}
-	CHECK(t, status & VIRTIO_S_NEEDS_RESET);
+	CHECK(t, vhud_needs_reset(f.d));
 	CHECK_EQ(t, vhud_wait(f.d, 0, NULL, NULL, 0), 0);
 	CHECK_EQ(t, vhud_reset(f.d), 0);
 	CHECK_EQ(t, vhud_start(f.d, &o), 0);
@@ -495,9 +483,9 @@ static void write_cache(struct tap *t)
 	CHECK_EQ(t, syncs, 2);
 	CHECK_EQ(t, request(&f, BLK_T_OUT, 0, data, 512), OK);
 	CHECK(t, plain_writes == 1 && stable_writes == 1);
-	CHECK_EQ(t, metric(&f, "storage_syncs"), 3);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "storage_syncs"), 3);
 	CHECK_EQ(t, request(&f, BLK_T_WRITE_ZEROES, 0, &r, sizeof(r)), OK);
-	CHECK_EQ(t, metric(&f, "storage_syncs"), 4);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "storage_syncs"), 4);
 	b = 1;
 	CHECK_EQ(t, vhud_config_write(f.d, C_WRITEBACK, &b, 1), 0);
 	CHECK_EQ(t, request(&f, BLK_T_OUT, 0, data, 512), OK);
@@ -552,7 +540,7 @@ static void storage_errors(struct tap *t)
 	CHECK_EQ(t, request(&f, BLK_T_OUT, 0, data, 512), IOERR);
 	write_error = 0;
 	CHECK_EQ(t, request(&f, BLK_T_OUT, 0, data, 512), OK);
-	CHECK_EQ(t, metric(&f, "errors"), 2);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "errors"), 2);
 	tear_down(&f);
 }
 

@@ -124,32 +124,6 @@ static ssize_t input(struct rig *r, unsigned q, char *buf, size_t len)
 	return vhud_do(r->d, q, NULL, 0, buf, len);
 }
 
-/* What `avp stats` would show. The device's thread counts before it gives a buffer back. */
-static uint64_t counter(const struct rig *r, const char *name)
-{
-	const struct vdev_metric *m = vdev_console.metrics;
-	uint64_t value;
-
-	while (m->name && strcmp(m->name, name) != 0)
-		m++;
-	if (!m->name)
-		return UINT64_MAX;
-	memcpy(&value, (const char *)r->srv.dev + m->offset, sizeof(value));
-	return value;
-}
-
-static bool needs_reset(struct rig *r)
-{
-	uint8_t status = 0;
-
-	for (int i = 0; i < 200; i++) {
-		if (vhud_get_status(r->d, &status) || (status & VIRTIO_S_NEEDS_RESET))
-			break;
-		usleep(10000);
-	}
-	return status & VIRTIO_S_NEEDS_RESET;
-}
-
 static void one_port_by_default(struct tap *t)
 {
 	struct {
@@ -244,7 +218,8 @@ static void slow_program_does_not_block_the_guest(struct tap *t)
 			break;
 	}
 	CHECK(t, total >= 65536 && total < 512 * sizeof(block));
-	CHECK_EQ(t, total + counter(&r, "dropped_bytes"), 1 + 512 * sizeof(block) + 7);
+	CHECK_EQ(
+		t, total + vhud_serve_metric(&r.srv, "dropped_bytes"), 1 + 512 * sizeof(block) + 7);
 	CHECK(t, n >= 7 && !memcmp(buf + n - 7, "the end", 7));
 	rig_close(&r);
 }
@@ -255,9 +230,9 @@ static void output_to_a_full_disk_is_counted(struct tap *t)
 
 	rig_open(t, &r, 2, "null", "log", "/dev/full", NULL, NULL);
 	CHECK(t, print(&r, "twelve bytes"));
-	CHECK_EQ(t, counter(&r, "lost_bytes"), 12);
-	CHECK_EQ(t, counter(&r, "out_bytes"), 12);
-	CHECK_EQ(t, counter(&r, "dropped_bytes"), 0);
+	CHECK_EQ(t, vhud_serve_metric(&r.srv, "lost_bytes"), 12);
+	CHECK_EQ(t, vhud_serve_metric(&r.srv, "out_bytes"), 12);
+	CHECK_EQ(t, vhud_serve_metric(&r.srv, "dropped_bytes"), 0);
 	rig_close(&r);
 }
 
@@ -573,7 +548,7 @@ static void broken_framing_needs_reset(struct tap *t)
 		CHECK_EQ(t, write(fd, "x", 1), 1);
 		CHECK_EQ(t, vhud_add(r.d, cases[i].q, iov, cases[i].n_out, cases[i].n_in, NULL), 0);
 		vhud_kick(r.d, cases[i].q);
-		if (!CHECK(t, needs_reset(&r)))
+		if (!CHECK(t, vhud_needs_reset(r.d)))
 			printf("# case %u\n", i);
 		rig_close(&r);
 	}

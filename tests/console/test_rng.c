@@ -111,18 +111,6 @@ static void many_buffers_in_one_request(struct tap *t)
 	rig_close(&r);
 }
 
-static bool needs_reset(struct rig *r)
-{
-	uint8_t status = 0;
-
-	for (int i = 0; i < 200; i++) {
-		if (vhud_get_status(r->d, &status) || (status & VIRTIO_S_NEEDS_RESET))
-			break;
-		usleep(10000);
-	}
-	return status & VIRTIO_S_NEEDS_RESET;
-}
-
 static void readable_buffer_needs_reset(struct tap *t)
 {
 	uint8_t buf[64];
@@ -135,7 +123,7 @@ static void readable_buffer_needs_reset(struct tap *t)
 
 		CHECK_EQ(t, vhud_add(r.d, 0, iov, 1, n_in, NULL), 0);
 		vhud_kick(r.d, 0);
-		CHECK(t, needs_reset(&r));
+		CHECK(t, vhud_needs_reset(r.d));
 		CHECK(t, all_zero(mem, 128));
 		CHECK_EQ(t, vhud_reset(r.d), 0);
 		CHECK_EQ(t, vhud_start(r.d, &(struct vhud_opts){ .features = ring, .nqueues = 1 }),

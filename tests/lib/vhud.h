@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -111,6 +112,8 @@ int vhud_config_write(struct vhud *d, uint32_t offset, const void *buf, uint32_t
 int vhud_config_changed(struct vhud *d, int timeout_ms);
 int vhud_set_status(struct vhud *d, uint8_t status);
 int vhud_get_status(struct vhud *d, uint8_t *status);
+/* Asks for the status until it has DEVICE_NEEDS_RESET; false after VHUD_TIMEOUT_MS. */
+bool vhud_needs_reset(struct vhud *d);
 
 /* Raw messages, for protocol tests. */
 
@@ -137,10 +140,15 @@ struct vhud_server {
 	struct vhud_thread *thread;
 };
 
+/* Starts a thread that runs the loop; returns when it does, so that ev_call() may be used. */
+int vhud_loop_start(pthread_t *thread, struct ev_loop *loop);
+
 /* `...` are configuration keys and values, ending with NULL. */
 int vhud_serve(struct vhud_server *s, const struct vdev_class *cls, ...) __attribute__((sentinel));
 /* Runs fn(arg) on the device's thread. */
 void vhud_serve_call(struct vhud_server *s, void (*fn)(void *arg), void *arg);
+/* One of the device's metrics, read there; UINT64_MAX if it has none of that name. */
+uint64_t vhud_serve_metric(struct vhud_server *s, const char *name);
 void vhud_serve_end(struct vhud_server *s);
 
 /* `avp device TYPE --socket PATH ...` as a process; the program is $AVP. */

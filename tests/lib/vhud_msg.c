@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/loop.h"
 #include "base/util.h"
@@ -209,4 +210,16 @@ int vhud_get_status(struct vhud *d, uint8_t *status)
 
 	*status = (uint8_t)v;
 	return ret;
+}
+
+bool vhud_needs_reset(struct vhud *d)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	uint64_t deadline = ev_now_ns() + VHUD_TIMEOUT_MS * UINT64_C(1000000);
+	uint8_t status = 0;
+
+	while (!vhud_get_status(d, &status) && !(status & VIRTIO_S_NEEDS_RESET) &&
+		ev_now_ns() < deadline)
+		nanosleep(&pause, NULL);
+	return status & VIRTIO_S_NEEDS_RESET;
 }

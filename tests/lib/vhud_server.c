@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,6 +66,29 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void is_running(void *arg)
+{
+	sem_post(arg);
+}
+
+int vhud_loop_start(pthread_t *thread, struct ev_loop *loop)
+{
+	struct ev_task task;
+	sem_t running;
+	int ret;
+
+	sem_init(&running, 0, 0);
+	ev_task_init(loop, &task, is_running, &running);
+	ev_task_post(&task);
+	ret = -pthread_create(thread, NULL, run, loop);
+	if (ret)
+		ev_task_cancel(&task);
+	while (!ret && sem_wait(&running))
+		continue;
+	sem_destroy(&running);
+	return ret;
+}
+
 static void teardown(struct vhud_server *s)
 {
 	vhu_backend_destroy(s->thread->backend);
@@ -95,7 +119,7 @@ int vhud_serve(struct vhud_server *s, const struct vdev_class *cls, ...)
 	if (!ret)
 		ret = listen_on(s, &e);
 	if (!ret)
-		ret = -pthread_create(&s->thread->thread, NULL, run, s->thread->loop);
+		ret = vhud_loop_start(&s->thread->thread, s->thread->loop);
 	if (ret) {
 		teardown(s);
 		return vhud_fail(ret, "serving %s: %s", cls->name, e.msg);
@@ -106,6 +130,29 @@ int vhud_serve(struct vhud_server *s, const struct vdev_class *cls, ...)
 void vhud_serve_call(struct vhud_server *s, void (*fn)(void *arg), void *arg)
 {
 	ev_call(s->thread->loop, fn, arg);
+}
+
+struct ask {
+	const struct vdev *dev;
+	const char *name;
+	uint64_t value;
+};
+
+static void read_metric(void *arg)
+{
+	struct ask *a = arg;
+
+	for (const struct vdev_metric *m = a->dev->cls->metrics; m->name; m++)
+		if (!strcmp(m->name, a->name))
+			memcpy(&a->value, (const char *)a->dev + m->offset, sizeof(a->value));
+}
+
+uint64_t vhud_serve_metric(struct vhud_server *s, const char *name)
+{
+	struct ask a = { s->dev, name, UINT64_MAX };
+
+	vhud_serve_call(s, read_metric, &a);
+	return a.value;
 }
 
 void vhud_serve_end(struct vhud_server *s)

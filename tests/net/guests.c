@@ -61,12 +61,6 @@ static int add_guest(struct bed *b, unsigned i, const char *keys, struct err *e)
 	return vdev_init(b->dev[i], b->loop, &b->log[i], e);
 }
 
-static void *run(void *arg)
-{
-	ev_run(arg);
-	return NULL;
-}
-
 static void bed_free(struct bed *b)
 {
 	for (unsigned i = 0; i < b->n; i++) {
@@ -92,12 +86,13 @@ struct bed *bed_open(unsigned n, const char *const *keys)
 		ret = switch_create(&b->sw, &b->config, b->loop, NULL, &e);
 	for (unsigned i = 0; !ret && i < n; i++)
 		ret = add_guest(b, i, keys ? keys[i] : NULL, &e);
+	if (!ret)
+		ret = vhud_loop_start(&b->thread, b->loop);
 	if (ret) {
 		printf("# %s\n", e.msg);
 		bed_free(b);
 		return NULL;
 	}
-	pthread_create(&b->thread, NULL, run, b->loop);
 	return b;
 }
 

@@ -287,15 +287,15 @@ static void capture(struct tap *t)
 	unlink(path);
 }
 
-/* Runs `avp switch` with words separated by spaces; the exit status, its message in `msg`. */
-static int try(const char *words, char *msg, size_t len)
+/* Runs `avp switch` in `dir` with words separated by spaces; the exit status, message in `msg`. */
+static int try(const char *dir, const char *words, char *msg, size_t len)
 {
 	char cmd[512];
 	FILE *f;
 	size_t n;
 	int status;
 
-	snprintf(cmd, sizeof(cmd), "%s switch %s 2>&1", getenv("AVP"), words);
+	snprintf(cmd, sizeof(cmd), "cd %s && %s switch %s 2>&1", dir, getenv("AVP"), words);
 	f = popen(cmd, "r");
 	n = f ? fread(msg, 1, len - 1, f) : 0;
 	msg[n] = '\0';
@@ -311,26 +311,30 @@ static void wrong_usage(struct tap *t)
 		{ "", "at least one" },
 		{ "--port fd=3", "name" },
 		{ "--port name=a", "socket=PATH or fd=N" },
-		{ "--port name=a,socket=/tmp/x,fd=4", "socket=PATH or fd=N" },
+		{ "--port name=a,socket=s,fd=4", "socket=PATH or fd=N" },
 		{ "--port name=a,socket", "KEY=VALUE" },
-		{ "--port name=a,socket=/tmp/avp-x,vlna=3", "did you mean 'vlan'" },
+		{ "--port name=a,socket=s,vlna=3", "did you mean 'vlan'" },
 		{ "--uplnk none", "did you mean 'uplink'" },
-		{ "--port name=a,socket=/tmp/avp-x,trunk=5000", "no VLAN" },
-		{ "--port name=a,socket=/tmp/avp-x --uplink tun:x", "tap:NAME" },
+		{ "--port name=a,socket=s,trunk=5000", "no VLAN" },
+		{ "--port name=a,socket=s --uplink tun:x", "tap:NAME" },
 		{ "--port name=a,fd=77", "not open" },
 		{ "--port", "needs a value" },
 		{ "word", "unexpected" },
 	};
-	char msg[4096];
+	char dir[32] = "/tmp/avp-switch-XXXXXX", msg[4096];
 
+	REQUIRE(t, mkdtemp(dir));
 	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
-		CHECK_EQ(t, try(wrong[i].words, msg, sizeof(msg)), 2);
+		CHECK_EQ(t, try(dir, wrong[i].words, msg, sizeof(msg)), 2);
 		if (!CHECK(t, strstr(msg, wrong[i].says)))
 			printf("# %s: %s\n", wrong[i].words, msg);
 	}
-	CHECK_EQ(t, try("--help", msg, sizeof(msg)), 0);
+	CHECK_EQ(t, try(dir, "--help", msg, sizeof(msg)), 0);
 	CHECK(t, strstr(msg, "--uplink"));
-	unlink("/tmp/avp-x");
+	strcat(dir, "/s");
+	unlink(dir);
+	*strrchr(dir, '/') = '\0';
+	CHECK(t, !rmdir(dir)); /* all that was made is what was named */
 }
 
 int main(void)

@@ -493,23 +493,27 @@ static void gives_up_after_a_while(struct tap *t)
 /* Creation and destruction have their time limits, whoever is at the other end. */
 static void fails_rather_than_hangs(struct tap *t)
 {
-	struct vhu_frontend_opts opts = { .path = "/tmp/vhu-nobody.sock", .connect_ms = 50 };
+	char dir[] = "/tmp/vhu-mute-XXXXXX", path[64];
+	struct vhu_frontend_opts opts = { .path = path, .connect_ms = 50 };
 	struct err e = { 0 };
 	struct guest g;
 	struct zygote z;
 	uint64_t start;
 	int mute;
 
+	REQUIRE(t, mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/sock", dir);
 	CHECK(t, !guest_begin(&g, &opts));
 	guest_end(&g);
 	/* Somebody listens, and never says a word. */
-	mute = fd_unix_listen("/tmp/vhu-mute.sock", SOCK_STREAM, &e);
+	mute = fd_unix_listen(path, SOCK_STREAM, &e);
 	REQUIRE(t, mute >= 0);
-	opts = (struct vhu_frontend_opts){ .path = "/tmp/vhu-mute.sock", .connect_ms = 100 };
+	opts.connect_ms = 100;
 	CHECK(t, !guest_begin(&g, &opts));
 	guest_end(&g);
 	close(mute);
-	unlink("/tmp/vhu-mute.sock");
+	unlink(path);
+	rmdir(dir);
 	/* Destroyed while the back-end is gone. */
 	REQUIRE(t, !zygote_start(&z, "0"));
 	opts = options(&z);

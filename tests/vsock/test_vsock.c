@@ -491,18 +491,6 @@ static void answers_are_bounded(struct tap *t)
 	guest_close(&g);
 }
 
-static bool needs_reset(struct guest *g)
-{
-	uint8_t status = 0;
-
-	for (int i = 0; i < 200; i++) {
-		if (vhud_get_status(g->d, &status) || (status & VIRTIO_S_NEEDS_RESET))
-			break;
-		usleep(10000);
-	}
-	return status & VIRTIO_S_NEEDS_RESET;
-}
-
 static void short_header_needs_reset(struct tap *t)
 {
 	struct guest g;
@@ -513,7 +501,7 @@ static void short_header_needs_reset(struct tap *t)
 
 	CHECK_EQ(t, vhud_add(g.d, VSOCK_TXQ, &iov, 1, 0, NULL), 0);
 	vhud_kick(g.d, VSOCK_TXQ);
-	CHECK(t, needs_reset(&g));
+	CHECK(t, vhud_needs_reset(g.d));
 	/* A reset heals it. */
 	CHECK_EQ(t, vhud_reset(g.d), 0);
 	CHECK_EQ(t, guest_start(&g, ring | VSOCK_ALL), 0);
@@ -532,7 +520,7 @@ static void writable_tx_buffer_needs_reset(struct tap *t)
 
 	CHECK_EQ(t, vhud_add(g.d, VSOCK_TXQ, iov, 1, 1, NULL), 0);
 	vhud_kick(g.d, VSOCK_TXQ);
-	CHECK(t, needs_reset(&g));
+	CHECK(t, vhud_needs_reset(g.d));
 	guest_close(&g);
 }
 
