@@ -45,7 +45,8 @@ def start_backends(folder, images, log):
     for name, image in images.items():
         socket = os.path.join(folder, name)
         processes.append(subprocess.Popen(
-            [os.environ["AVP"], "device", "blk", "--socket", socket, "--image", image] + keys[name],
+            [os.environ["AVP"], "device", "blk", "--socket", socket, "--image", image,
+             "--queue-size", "1024"] + keys[name],
             stdout=log, stderr=log))
         stockqemu.wait_for_files([socket], processes[-1])
     return processes
@@ -56,7 +57,7 @@ def boot(root, folder, initrd):
     for name in ("vda", "vdb", "vdc"):
         queues = ",num-queues=2" if name == "vda" else ""
         options += ["-chardev", f"socket,id={name},path={os.path.join(folder, name)}",
-                    "-device", f"vhost-user-blk-pci,chardev={name}{queues}"]
+                    "-device", f"vhost-user-blk-pci,chardev={name},queue-size=1024{queues}"]
     return stockqemu.boot(root, initrd, *options)
 
 
