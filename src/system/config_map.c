@@ -213,8 +213,12 @@ void conf_defaults(
 void conf_required(struct conf_reader *r, const struct yaml_node *at, const struct opt *table,
 	const void *base)
 {
-	struct err e = { 0 };
+	for (const struct opt *o = table; o->name; o++) {
+		const struct opt row[] = { *o, OPT_END };
+		struct err e = { 0 };
 
-	if (opt_check(table, base, &e))
-		CONF_ERROR_AT(r, at, "%s", e.msg);
+		/* One that is there and wrong has had its error. */
+		if (opt_check(row, base, &e) && !conf_map_get(at, o->name))
+			CONF_ERROR_AT(r, at, "%s", e.msg);
+	}
 }

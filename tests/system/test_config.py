@@ -43,6 +43,8 @@ BAD = [
      ["1:62: the name 'r' is taken by the device in line 1"]),
     ("unknown switch", "vms: {a: {boot: {kernel: k}, devices: [{type: net, switch: carr}]}}\nswitches: {car: }\n",
      ["1:40: there is no switch 'carr' (did you mean 'car'?)"]),
+    ("required key that is wrong, named once", "vms:\n  a: {boot: {kernel: k}, devices: [{type: vsock, cid: abc}]}\n",
+     ["2:55: 'abc' is no value for 'cid'"]),
     ("context ID twice", "vms:\n  a: {boot: {kernel: k}, devices: [{type: vsock, cid: 3}]}\n"
      "  b: {boot: {kernel: k}, devices: [{type: vsock, cid: 0x3}]}\n", ["3:55: cid '0x3' is taken by a/vsock0 (line 2)"]),
     ("MAC twice", VM % "{type: net, mac: '52:54:00:00:00:0a'}, {type: net, mac: '52:54:00:00:00:0A'}",
@@ -53,7 +55,7 @@ BAD = [
     ("foreign without socket", VM % "{type: foreign, id: 36}", ["1:40: a foreign device needs 'socket'"]),
     ("foreign without id", VM % "{type: foreign, socket: s}", ["1:40: key 'id' is missing"]),
     ("foreign with an id beyond PCI's", VM % "{type: foreign, id: 192, socket: s}",
-     ["1:40: key 'id' is missing", "1:60: '192' is no value for 'id': it takes a whole number from 1 to 191"]),
+     ["1:60: '192' is no value for 'id': it takes a whole number from 1 to 191"]),
     ("foreign with too many queues", VM % "{type: foreign, id: 36, queues: 65, socket: s}",
      ["1:72: '65' is no value for 'queues': it takes a whole number from 1 to 64"]),
     ("foreign with a key of another", VM % "{type: foreign, id: 36, socket: s, image: k}",
