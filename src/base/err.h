@@ -21,5 +21,5 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 /* As err_set(), with ": strerror(-code)" appended. */
 int err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Puts "text: " before the message that is already there; returns e's code. */
+/* Puts "text: " before the message that is already there; returns e's code; -EIO without e. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
