@@ -62,7 +62,7 @@ class Place:
             text = f.read().replace("../build/guests/", "guests/")
         self.file = os.path.join(self.path, "two-linux.yaml")
         with open(self.file, "w", encoding="utf-8") as f:
-            f.write(text)
+            f.write("grace: 100s  # a busy machine is no reason for force\n" + text)
 
     def remains(self):
         """What is left of the system in the run-time folder."""
