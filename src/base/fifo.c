@@ -101,19 +101,6 @@ size_t fifo_get(struct fifo *f, void *dst, size_t len)
 	return done;
 }
 
-void fifo_put_over(struct fifo *f, const void *src, size_t len)
-{
-	const uint8_t *p = src;
-
-	if (len > f->cap) {
-		p += len - f->cap;
-		len = f->cap;
-	}
-	if (len > fifo_free(f))
-		fifo_took(f, len - fifo_free(f));
-	fifo_put(f, p, len);
-}
-
 void fifo_reset(struct fifo *f)
 {
 	f->head = f->tail = 0;

@@ -23,8 +23,6 @@ size_t fifo_free(const struct fifo *f);
 /* Return the bytes moved, which is less than `len` when full or empty. */
 size_t fifo_put(struct fifo *f, const void *src, size_t len);
 size_t fifo_get(struct fifo *f, void *dst, size_t len);
-/* As fifo_put, but drops the oldest bytes to make room: a scrollback. */
-void fifo_put_over(struct fifo *f, const void *src, size_t len);
 /* Up to two pieces with the bytes present / the room; returns their number. */
 unsigned fifo_readable(const struct fifo *f, struct iovec iov[2]);
 unsigned fifo_writable(const struct fifo *f, struct iovec iov[2]);

@@ -259,12 +259,13 @@ static int start_child(struct err *e)
 	return err_sys(e, ret, "passt: cannot start it (Debian package passt)");
 }
 
-static int create(struct passt **out, struct ev_loop *loop, const struct log *log, struct err *e)
+/* A link without a socket; NULL: no memory. */
+static struct passt *create(struct ev_loop *loop, const struct log *log)
 {
 	struct passt *p = calloc(1, sizeof(*p));
 
 	if (!p)
-		return err_set(e, -ENOMEM, "passt: out of memory");
+		return NULL;
 	p->loop = loop;
 	p->log = log;
 	p->sock = -1;
@@ -274,37 +275,19 @@ static int create(struct passt **out, struct ev_loop *loop, const struct log *lo
 	ev_timer_init(loop, &p->retry, try_connect, p);
 	if (fifo_init(&p->in, BUFFER) || fifo_init(&p->out, BUFFER)) {
 		passt_destroy(p);
-		return err_set(e, -ENOMEM, "passt: out of memory");
+		return NULL;
 	}
-	*out = p;
-	return 0;
-}
-
-int passt_create_fd(
-	struct passt **out, int sock, struct ev_loop *loop, const struct log *log, struct err *e)
-{
-	struct passt *p;
-	int ret = create(&p, loop, log, e);
-
-	if (ret)
-		return ret;
-	ret = attach(p, sock);
-	if (ret) {
-		passt_destroy(p);
-		return err_sys(e, ret, "passt: cannot watch its socket");
-	}
-	*out = p;
-	return 0;
+	return p;
 }
 
 int passt_create(struct passt **out, const char *socket, struct ev_loop *loop,
 	const struct log *log, struct err *e)
 {
-	struct passt *p;
-	int ret = create(&p, loop, log, e);
+	struct passt *p = create(loop, log);
+	int ret;
 
-	if (ret)
-		return ret;
+	if (!p)
+		return err_set(e, -ENOMEM, "passt: out of memory");
 	if (socket) {
 		p->path = strdup(socket);
 		ret = p->path ? 0 : err_set(e, -ENOMEM, "passt: out of memory");

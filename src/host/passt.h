@@ -17,9 +17,6 @@ struct passt;
  * away. NULL: starts one of our own, which ends with us. */
 int passt_create(struct passt **p, const char *socket, struct ev_loop *loop, const struct log *log,
 	struct err *e);
-/* Speaks over a connected socket, taken over on success. */
-int passt_create_fd(
-	struct passt **p, int sock, struct ev_loop *loop, const struct log *log, struct err *e);
 /* Accepts NULL. */
 void passt_destroy(struct passt *p);
 /* The end to connect; lives as long as the link. Up while connected. */

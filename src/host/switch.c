@@ -350,8 +350,10 @@ static void port_state(struct netport *end)
 {
 	struct port *p = container_of(end, struct port, end);
 
-	if (!netport_peer_up(end))
-		clear_queues(p);
+	if (netport_peer_up(end))
+		return;
+	clear_queues(p);
+	mac_forget(&p->sw->macs, p->index);
 }
 
 void switch_in_ready(void *arg)

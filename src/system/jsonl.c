@@ -235,17 +235,6 @@ int jsonl_send_take(struct jsonl *j, cJSON *msg)
 	return r;
 }
 
-int jsonl_event(struct jsonl *j, const char *event)
-{
-	cJSON *msg;
-
-	if (!j)
-		return 0;
-	msg = cJSON_CreateObject();
-	cJSON_AddStringToObject(msg, "event", event);
-	return jsonl_send_take(j, msg);
-}
-
 int jsonl_detach(struct jsonl *j, void *rest, size_t *len)
 {
 	int fd = j->fd;

@@ -31,8 +31,6 @@ void jsonl_close(struct jsonl *j);
 
 /* Sends one object. A peer that has not read JSONL_OUT_MAX bytes loses the connection: -ENOBUFS. */
 int jsonl_send(struct jsonl *j, const cJSON *msg);
-/* Sends {"event": event}; `j` may be NULL for a process that nobody watches. */
-int jsonl_event(struct jsonl *j, const char *event);
 /* Sends `msg` and frees it; NULL (out of memory) is -ENOMEM. */
 int jsonl_send_take(struct jsonl *j, cJSON *msg);
 

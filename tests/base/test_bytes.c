@@ -40,22 +40,6 @@ static void test_fifo_against_model(struct tap *t)
 	fifo_finish(&f);
 }
 
-static void test_fifo_drops_oldest(struct tap *t)
-{
-	struct fifo f;
-	char out[9] = "";
-
-	REQUIRE(t, !fifo_init(&f, 8));
-	fifo_put_over(&f, "abcdef", 6);
-	fifo_put_over(&f, "ghij", 4);
-	CHECK_EQ(t, fifo_get(&f, out, 8), 8);
-	CHECK(t, !strcmp(out, "cdefghij"));
-	fifo_put_over(&f, "0123456789", 10);
-	CHECK_EQ(t, fifo_get(&f, out, 8), 8);
-	CHECK(t, !strcmp(out, "23456789"));
-	fifo_finish(&f);
-}
-
 static void test_iov_walk(struct tap *t)
 {
 	char a[3] = { 'a', 'b', 'c' }, b[1] = { 'd' }, c[4] = { 'e', 'f', 'g', 'h' };
@@ -157,7 +141,6 @@ int main(void)
 
 	unsetenv("AVP_LOG");
 	TAP_RUN(&t, test_fifo_against_model);
-	TAP_RUN(&t, test_fifo_drops_oldest);
 	TAP_RUN(&t, test_iov_walk);
 	TAP_RUN(&t, test_fds_travel);
 	TAP_RUN(&t, test_listen_replaces_only_sockets);

@@ -504,7 +504,11 @@ static void ports_go_and_come(struct tap *t)
 	struct bed *b = bed_new();
 
 	REQUIRE(t, !bed_start(b, NULL));
+	send(b, 1, 0xff, 2);
+	CHECK_EQ(t, switch_macs(b->sw), 1);
 	netport_set_up(&b->end[1].port, false);
+	CHECK_EQ(t, switch_macs(b->sw), 0); /* who was there may come back elsewhere */
+	b->end[0].n = b->end[2].n = b->end[3].n = 0;
 	send(b, 0, 0xff, 1);
 	CHECK_EQ(t, b->end[1].n, 0);
 	CHECK_EQ(t, count(b, 1)->drop_down, 1);
