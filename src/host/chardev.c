@@ -529,7 +529,7 @@ int chardev_open(struct chardev **out, struct ev_loop *loop, const struct charde
 		.stats = config->stats,
 		.listener = -1,
 		.size_sock = -1,
-		.pty = { -1, -1, NULL },
+		.pty = { -1, -1, NULL, false },
 	};
 	ev_task_init(loop, &cd->task, report, cd);
 	r = open_parts(cd, config, e);

@@ -72,7 +72,7 @@ int pty_open(struct pty *pty, const char *link, struct err *e)
 	r = make_link(name, link, e);
 	if (r < 0)
 		return r;
-	*pty = (struct pty){ steal_fd(&master), steal_fd(&watch), steal_ptr(&copy) };
+	*pty = (struct pty){ steal_fd(&master), steal_fd(&watch), steal_ptr(&copy), false };
 	return 0;
 }
 
@@ -84,11 +84,12 @@ void pty_close(struct pty *pty)
 	close_fd(&pty->watch);
 }
 
-/* Takes the events. True if after a close somebody opened it. */
+/* Takes the events. True if after a close somebody opened it. The close may have been seen by an
+ * earlier call: it is reported before the master shows the hangup. */
 static bool reopened(struct pty *pty)
 {
 	_Alignas(struct inotify_event) char buf[1024];
-	bool closed = false, again = false;
+	bool again = false;
 	ssize_t n;
 
 	while ((n = read(pty->watch, buf, sizeof(buf))) > 0) {
@@ -96,8 +97,8 @@ static bool reopened(struct pty *pty)
 
 		for (char *p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
 			ev = (const struct inotify_event *)(const void *)p;
-			again |= closed && (ev->mask & IN_OPEN);
-			closed |= !!(ev->mask & IN_CLOSE);
+			again |= pty->closed && (ev->mask & IN_OPEN);
+			pty->closed = !!(ev->mask & IN_CLOSE);
 		}
 	}
 	return again;

@@ -12,6 +12,7 @@ struct pty {
 	int master; /* non-blocking */
 	int watch;  /* inotify: readable when the other end was opened or closed */
 	char *link;
+	bool closed; /* the last event was a close */
 };
 
 /* Opens a pair in raw mode and puts a symbolic link to the other end at `link`, replacing an old

@@ -582,6 +582,26 @@ static void pty_can_be_opened_and_reopened(struct tap *t)
 	CHECK(t, lstat(r.path, &st) < 0);
 }
 
+/* The close of one program and the opening by the next may be seen at different times. */
+static void newcomer_on_a_pty_sees_the_past(struct tap *t)
+{
+	struct rig r;
+
+	rig_open(t, &r, 2, "pty", NULL, NULL, NULL, NULL);
+	CHECK(t, print(&r, "one\n"));
+	autoclose int stays = open(r.path, O_RDWR | O_NOCTTY);
+	autoclose int leaves = open(r.path, O_RDWR | O_NOCTTY);
+
+	CHECK(t, reads(stays, "one\n"));
+	close_fd(&leaves);
+	CHECK(t, print(&r, "two\n") && print(&r, "three\n"));
+	CHECK(t, reads(stays, "two\nthree\n"));
+	autoclose int comes = open(r.path, O_RDWR | O_NOCTTY);
+
+	CHECK(t, reads(comes, "one\ntwo\nthree\n"));
+	rig_close(&r);
+}
+
 static void files_are_appended_to(struct tap *t)
 {
 	char log[80], text[64] = "";
@@ -739,6 +759,7 @@ int main(void)
 		{ "a reset announces again", reset_announces_again },
 		{ "broken framing needs a reset", broken_framing_needs_reset },
 		{ "a PTY can be opened and reopened", pty_can_be_opened_and_reopened },
+		{ "a newcomer on a PTY sees the past", newcomer_on_a_pty_sees_the_past },
 		{ "no descriptor is left", no_descriptor_is_left },
 	};
 	struct tap t = { 0 };
