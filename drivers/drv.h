@@ -122,7 +122,7 @@ struct drv_queue {
 	struct drv_dev *dev;
 	uint16_t index;
 	struct drv_queue_addr addr;
-	uint8_t *areas; /* for starting again after a reset */
+	struct drv_ring_config config; /* for starting again after a reset */
 };
 
 /*

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Devices: life cycle, memory, queues. See drv.h. */
+#include "drv.h"
+
+#define RESET_TIMEOUT_NS UINT64_C(1000000000)
+#define DEFAULT_SIZE	 256u
+
+void *drv_alloc(struct drv_dev *dev, size_t len, size_t align)
+{
+	uintptr_t base = (uintptr_t)dev->mem;
+	size_t at = ((base + dev->mem_used + align - 1) & ~(uintptr_t)(align - 1)) - base;
+
+	if (at > dev->mem_len || len > dev->mem_len - at)
+		return NULL;
+	dev->mem_used = at + len;
+	for (size_t i = 0; i < len; i++)
+		dev->mem[at + i] = 0;
+	return dev->mem + at;
+}
+
+struct drv_sg drv_sg(const struct drv_dev *dev, const void *p, uint32_t len)
+{
+	const struct drv_platform *pf = dev->platform;
+
+	return (struct drv_sg){ pf->map(pf->ctx, p, len), len };
+}
+
+/* Life cycle. */
+
+int drv_reset(struct drv_dev *dev)
+{
+	uint64_t until = drv_now(dev) + RESET_TIMEOUT_NS;
+	uint8_t status;
+	int r = dev->ops->set_status(dev, 0);
+
+	while (!r) {
+		r = dev->ops->status(dev, &status);
+		/* Where the status cannot be read, set_status() has waited. */
+		if (r == DRV_UNSUPPORTED || (!r && !status))
+			return 0;
+		if (!r && drv_now(dev) > until)
+			r = DRV_TIMEOUT;
+	}
+	return r;
+}
+
+/* Adds status bits to those that the device has. */
+static int add_status(struct drv_dev *dev, uint8_t had, uint8_t bits)
+{
+	return dev->ops->set_status(dev, (uint8_t)(had | bits));
+}
+
+#define NEGOTIATED (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK)
+
+/* 3.1.1, steps 4 to 6. */
+static int negotiate(struct drv_dev *dev, uint64_t want, uint64_t need)
+{
+	uint8_t status;
+	int r;
+
+	need |= DRV_FEATURE(VIRTIO_F_VERSION_1);
+	r = dev->ops->features(dev, &dev->offered);
+	if (r)
+		return r;
+	if (need & ~dev->offered)
+		return DRV_REFUSED;
+	dev->features = (want | need) & dev->offered;
+	r = dev->ops->accept(dev, dev->features);
+	if (!r)
+		r = add_status(dev, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER, VIRTIO_S_FEATURES_OK);
+	if (r)
+		return r;
+	r = dev->ops->status(dev, &status);
+	if (r == DRV_UNSUPPORTED)
+		return 0;
+	return r ? r : (status & VIRTIO_S_FEATURES_OK) ? 0 : DRV_REFUSED;
+}
+
+int drv_begin(struct drv_dev *dev, uint64_t want, uint64_t need)
+{
+	int r = drv_reset(dev);
+
+	dev->mem_used = 0;
+	dev->features = 0;
+	if (!r)
+		r = add_status(dev, 0, VIRTIO_S_ACKNOWLEDGE);
+	if (!r)
+		r = add_status(dev, VIRTIO_S_ACKNOWLEDGE, VIRTIO_S_DRIVER);
+	return r ? r : negotiate(dev, want, need);
+}
+
+int drv_run(struct drv_dev *dev)
+{
+	return add_status(dev, NEGOTIATED, VIRTIO_S_DRIVER_OK);
+}
+
+/* Queues. */
+
+static int ring_setup(struct drv_queue *q, uint16_t size, uint16_t table_len)
+{
+	struct drv_dev *dev = q->dev;
+	bool packed = drv_has(dev, VIRTIO_F_RING_PACKED);
+	struct drv_ring_config c = { .size = size, .features = dev->features };
+	uint32_t desc_len, driver_len, device_len;
+
+	drv_ring_sizes(size, packed, &desc_len, &driver_len, &device_len);
+	c.desc = drv_alloc(dev, desc_len, 16);
+	c.driver = drv_alloc(dev, driver_len, 4);
+	c.device = drv_alloc(dev, device_len, 4);
+	c.state = drv_alloc(dev, drv_ring_state_size(size), sizeof(void *));
+	if (!c.desc || !c.driver || !c.device || !c.state)
+		return DRV_NO_MEMORY;
+	if (table_len && drv_has(dev, VIRTIO_F_INDIRECT_DESC)) {
+		uint32_t len = 16u * size * table_len;
+
+		c.tables = drv_alloc(dev, len, 16);
+		if (!c.tables)
+			return DRV_NO_MEMORY;
+		c.tables_addr = drv_sg(dev, c.tables, len).addr;
+		c.table_len = table_len;
+	}
+	q->config = c;
+	q->addr = (struct drv_queue_addr){
+		.size = size,
+		.desc = drv_sg(dev, c.desc, desc_len).addr,
+		.driver = drv_sg(dev, c.driver, driver_len).addr,
+		.device = drv_sg(dev, c.device, device_len).addr,
+	};
+	return drv_ring_init(&q->ring, &c);
+}
+
+/* Split rings have sizes that are powers of two (2.7). */
+static uint16_t fitting_size(const struct drv_dev *dev, uint16_t size, uint16_t max)
+{
+	if (!size)
+		size = DEFAULT_SIZE;
+	if (size > max)
+		size = max;
+	while (!drv_has(dev, VIRTIO_F_RING_PACKED) && (size & (size - 1)))
+		size &= (uint16_t)(size - 1);
+	return size;
+}
+
+int drv_queue_open(
+	struct drv_queue *q, struct drv_dev *dev, uint16_t index, uint16_t size, uint16_t table_len)
+{
+	uint16_t max;
+	int r = dev->ops->queue_max(dev, index, &max);
+
+	if (r)
+		return r;
+	if (!max)
+		return DRV_REFUSED;
+	q->dev = dev;
+	q->index = index;
+	r = ring_setup(q, fitting_size(dev, size, max), table_len);
+	return r ? r : dev->ops->queue_start(dev, index, &q->addr);
+}
+
+/* What the doorbell says with NOTIFICATION_DATA (2.9): the index to come, of a packed ring with its
+ * wrap counter. */
+static uint32_t next_position(const struct drv_ring *r)
+{
+	uint32_t wrap = r->packed && r->avail_wrap;
+
+	return (uint32_t)r->next_avail | wrap << 15;
+}
+
+int drv_queue_publish(struct drv_queue *q)
+{
+	const struct drv_platform *pf = q->dev->platform;
+
+	pf->barrier(pf->ctx);
+	if (!drv_ring_publish(&q->ring))
+		return 0;
+	if (pf->notify) {
+		pf->notify(pf->ctx, q->dev, q->index);
+		return 0;
+	}
+	return q->dev->ops->notify(q->dev, q->index, next_position(&q->ring));
+}
+
+int drv_queue_wait(struct drv_queue *q, void **cookie, uint32_t *len, uint64_t until)
+{
+	const struct drv_platform *pf = q->dev->platform;
+	uint32_t ignored;
+	void *nothing;
+	int r;
+
+	for (;;) {
+		r = drv_ring_get(&q->ring, cookie ? cookie : &nothing, len ? len : &ignored);
+		if (r)
+			return r < 0 ? r : 0;
+		if (drv_now(q->dev) > until)
+			return DRV_TIMEOUT;
+		if (pf->wait)
+			pf->wait(pf->ctx, q->dev, until);
+		pf->barrier(pf->ctx);
+	}
+}
+
+int drv_queue_restart(struct drv_queue *q)
+{
+	struct drv_dev *dev = q->dev;
+	int r;
+
+	if (!drv_has(dev, VIRTIO_F_RING_RESET) || !dev->ops->queue_reset)
+		return DRV_UNSUPPORTED;
+	r = dev->ops->queue_reset(dev, q->index, drv_now(dev) + RESET_TIMEOUT_NS);
+	if (!r)
+		r = drv_ring_init(&q->ring, &q->config);
+	return r ? r : dev->ops->queue_start(dev, q->index, &q->addr);
+}
+
+/* Configuration. */
+
+#define CONFIG_TRIES 16
+
+int drv_config(struct drv_dev *dev, uint32_t offset, void *buf, uint32_t len)
+{
+	uint32_t before, after;
+	int r;
+
+	if (!dev->ops->generation)
+		return dev->ops->config_read(dev, offset, buf, len);
+	for (unsigned i = 0; i < CONFIG_TRIES; i++) {
+		r = dev->ops->generation(dev, &before);
+		if (!r)
+			r = dev->ops->config_read(dev, offset, buf, len);
+		if (!r)
+			r = dev->ops->generation(dev, &after);
+		if (r || before == after)
+			return r;
+	}
+	return DRV_TIMEOUT;
+}
