@@ -25,8 +25,6 @@
 #include "drivers/drv.h"
 
 #define CF_EVIDENCE_MAX 240
-#define CF_BUFS_MAX	192
-#define CF_QUEUES_MAX	16
 
 enum cf_verdict { CF_PASS, CF_FAIL, CF_SKIP };
 
@@ -59,11 +57,10 @@ extern const struct cf_case *const cf_case_tables[];
 /* A request that every device of a class answers: what generic cases use. */
 struct cf_probe {
 	uint16_t device, queue;
-	uint32_t out_len; /* bytes of `out` */
-	uint32_t in_len;  /* bytes the device may write */
-	uint32_t used;	  /* used length that is right */
-	uint32_t out_min; /* the device-readable part may be cut into pieces of any length */
-	const uint8_t *out;
+	const uint8_t *out; /* the device-readable part */
+	uint32_t out_len;
+	uint32_t in_len;	 /* bytes the device may write */
+	uint32_t used, used_min; /* the right used length; at least, where the device may choose */
 };
 
 /* The device under test, and what is around it. Provided by a runner. */
@@ -104,13 +101,17 @@ struct cf_result {
 	const char *evidence; /* one line: why it failed or was skipped, what was seen */
 };
 
-/* Runs the cases that `wanted` accepts (NULL: all) and reports each. Returns how many failed. */
 struct cf_run {
 	struct cf_target *target;
+	/* [opt] False: leaves the case out. */
 	bool (*wanted)(void *ctx, const struct cf_case *c);
 	void (*report)(void *ctx, const struct cf_result *r);
 	void *ctx;
 };
+
+/* Bytes of a struct cf, for the runner to provide; aligned for a pointer. */
+size_t cf_size(void);
+/* Runs all cases and reports each. `c` needs no initialization. Returns how many failed. */
 unsigned cf_run(struct cf *c, const struct cf_run *run);
 
 /* For cases. What fails is recorded; the first failure is the evidence. */
@@ -172,12 +173,12 @@ bool cf_do(struct cf *c, struct drv_queue *q, const void *out, uint32_t out_len,
 /* The used length is not checked but returned. */
 bool cf_do_len(struct cf *c, struct drv_queue *q, const void *out, uint32_t out_len, void *in,
 	uint32_t in_len, uint32_t *used);
-/* Nothing may be used on q while a request on it that is known to be answered goes round: cf_sync()
- * is for "the device must not do X" with a device that answers. */
-
 /* The class's probe; NULL if there is none. */
 const struct cf_probe *cf_probe(const struct cf *c);
-/* Runs it on q, and checks used length and what it wrote. */
+/* As cf_up(), with the queues up to the probe's, which is returned. Skipped if there is no probe.
+ */
+struct drv_queue *cf_up_probe(struct cf *c, uint64_t want);
+/* Runs it on q, and checks the used length. */
 bool cf_probe_works(struct cf *c, struct drv_queue *q);
 
 /* Device status; false (skipped) where it cannot be read. */
@@ -202,11 +203,12 @@ bool cf_interrupted(struct cf *c, uint16_t q);
 /* Configuration fields, little-endian. */
 uint64_t cf_config(struct cf *c, uint32_t offset, unsigned len);
 
-/* Text. Knows %s %c %d %u %x, with l, ll, z and a width with leading zeroes. Returns the length;
+/* Text. Knows %s %c %d %u %x, with l or ll and a width with leading zeroes. Returns the length;
  * always ends with 0. */
 size_t cf_format(char *buf, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 size_t cf_vformat(char *buf, size_t size, const char *fmt, __builtin_va_list args)
 	__attribute__((format(printf, 3, 0)));
+bool cf_text_same(const char *a, const char *b);
 /* Numbers from text, decimal or 0x...; false if it is none. */
 bool cf_number(const char *text, uint64_t *value);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* For each class a request that is always answered: what generic cases use. */
+#include "conformance/cf.h"
+
+/* VIRTIO_BLK_T_IN of sector 0 (5.2.6). */
+static const uint8_t blk[16];
+/* A header without offloads and a frame of 60 bytes with the ethertype for experiments (5.1.6). */
+static const uint8_t net[12 + 60] = { [12] = 0x02, 0xa5, [18] = 0x02, 0x5a, [24] = 0x88, 0xb5 };
+static const uint8_t console[1] = { '.' };
+/* A VIRTIO_VSOCK_OP_RST for a connection that is not there (5.10.6). */
+static const uint8_t vsock[44] = { [8] = 2, [28] = 1, [30] = 3 };
+
+static const struct cf_probe probes[] = {
+	{ .device = 1, .queue = 1, .out = net, .out_len = sizeof(net) },
+	{ .device = 2,
+		.out = blk,
+		.out_len = sizeof(blk),
+		.in_len = 513,
+		.used = 513,
+		.used_min = 513 },
+	{ .device = 3, .queue = 1, .out = console, .out_len = sizeof(console) },
+	{ .device = 4, .in_len = 16, .used = 16, .used_min = 1 },
+	{ .device = 19, .queue = 1, .out = vsock, .out_len = sizeof(vsock) },
+};
+
+const struct cf_probe *cf_probe(const struct cf *c)
+{
+	for (unsigned i = 0; i < sizeof(probes) / sizeof(*probes); i++)
+		if (probes[i].device == cf_dev(c)->id)
+			return &probes[i];
+	return NULL;
+}
