@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The catalogue of requirements, compiled in from spec/ (see spec/README.md). Constant data, so any
- * thread may read it.
+ * The catalogue of requirements, compiled in from spec/ (see spec/README.md), and which cases claim
+ * its entries. Constant data, so any thread may read it.
  */
-#ifndef AVP_CONFORMANCE_SPEC_H
-#define AVP_CONFORMANCE_SPEC_H
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cf_case;
+
+/* Bytes of the longest ID, with its end. */
+#define SPEC_ID_MAX 48
 
 /* One requirement or one statement of a clause. No string is NULL; what is absent is "". */
 struct spec_entry {
@@ -26,4 +33,29 @@ extern const unsigned spec_count;
 /* The entry of this ID; NULL if there is none. */
 const struct spec_entry *spec_find(const char *id);
 
-#endif
+/* What speaks for an entry; the first that holds. */
+enum spec_state {
+	SPEC_CASE, /* a case claims it */
+	SPEC_TEST, /* a test of the project proves it */
+	SPEC_WHY,  /* nothing does, and the catalogue says why */
+	SPEC_OPEN,
+};
+enum spec_state spec_state(const struct spec_entry *e);
+
+/* A walk over all cases; starts zeroed. */
+struct spec_cases {
+	unsigned table, row;
+};
+/* The next case; NULL after the last, and then no more calls. */
+const struct cf_case *spec_next_case(struct spec_cases *it);
+/* The next case that claims this ID. */
+const struct cf_case *spec_next_claim(struct spec_cases *it, const char *id);
+/* True if the case claims it. */
+bool spec_claimed_by(const struct cf_case *c, const char *id);
+
+/* Takes the next word of a list such as cf_case.proves and moves *words on; one of `size` bytes
+ * or more is cut. NULL at the end. */
+const char *spec_word(const char **words, char *word, size_t size);
+
+/* The command: avp spec. Returns an exit status. */
+int spec_cmd(int argc, char **argv);

@@ -15,6 +15,7 @@ struct cli_command {
 };
 
 int cmd_check(int argc, char **argv);
+int cmd_conform(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_device(int argc, char **argv);

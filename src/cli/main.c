@@ -24,6 +24,8 @@ static const struct cli_command commands[] = {
 	{ "switch", cmd_switch,
 		"serve the network cards of several guests, connected by a switch" },
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
+	{ "conform", cmd_conform, "judge a device, or a whole platform, by VIRTIO and AVPS" },
+	{ "spec", cmd_conform, "list requirements, and what proves them" },
 	{ "version", cmd_version, "print the version" },
 	{ "board-agent", board_agent, NULL },
 	{ NULL, NULL, NULL },
