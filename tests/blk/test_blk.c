@@ -12,6 +12,7 @@
 #include "devices/devices.h"
 #include "load.h"
 #include "loopdev.h"
+#include "vhud_server.h"
 
 #define SECTORS 32768u /* 16 MiB */
 #define CANARY	0xc5

@@ -8,6 +8,7 @@
 
 #include "load.h"
 #include "loopdev.h"
+#include "vhud_server.h"
 
 static void killed_under_load(struct tap *t, const char *folder, uint64_t features)
 {

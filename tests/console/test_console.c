@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "devices/devices.h"
-#include "lib/vhud.h"
+#include "lib/vhud_server.h"
 #include "tap.h"
 
 enum { RX0, TX0, CRX, CTX, RX1, TX1, RX2, TX2 };

@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "devices/devices.h"
 #include "host/entropy.h"
-#include "lib/vhud.h"
+#include "lib/vhud_server.h"
 #include "tap.h"
 
 #define EVENT_IDX  (FEATURE(VIRTIO_F_EVENT_IDX) | FEATURE(VIRTIO_F_INDIRECT_DESC))

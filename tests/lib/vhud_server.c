@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "transport/vhost_user_backend.h"
 #include "vhud_priv.h"
+#include "vhud_server.h"
 
 #define MAX_ARGS 64
 
@@ -122,7 +123,7 @@ int vhud_serve(struct vhud_server *s, const struct vdev_class *cls, ...)
 		ret = vhud_loop_start(&s->thread->thread, s->thread->loop);
 	if (ret) {
 		teardown(s);
-		return vhud_fail(ret, "serving %s: %s", cls->name, e.msg);
+		return vhud_fail(NULL, ret, "serving %s: %s", cls->name, e.msg);
 	}
 	return 0;
 }
@@ -166,7 +167,7 @@ static int start_process(struct vhud_proc *p)
 {
 	p->pid = fork();
 	if (p->pid < 0)
-		return vhud_fail(-errno, "fork");
+		return vhud_fail(NULL, -errno, "fork");
 	if (!p->pid) {
 		execv(p->argv[0], p->argv);
 		_exit(127);
@@ -195,7 +196,7 @@ int vhud_spawn(struct vhud_proc *p, const char *type, ...)
 
 	memset(p, 0, sizeof(*p));
 	if (!avp)
-		return vhud_fail(-EINVAL, "the environment has no AVP, the program to test");
+		return vhud_fail(NULL, -EINVAL, "the environment has no AVP, the program to test");
 	socket_path(p->path);
 	p->argv = calloc(MAX_ARGS + 1, sizeof(*p->argv));
 	if (!p->argv)

@@ -9,7 +9,7 @@
 #include "host/netport.h"
 #include "host/switch.h"
 #include "tap.h"
-#include "vhud.h"
+#include "vhud_server.h"
 
 #define GUESTS_MAX   4
 #define GUEST_BUFS   64

@@ -16,7 +16,7 @@
 #include "echo.h"
 #include "tap.h"
 #include "transport/vhost_user_frontend_priv.h"
-#include "vhud.h"
+#include "vhud_server.h"
 #include "zygote.h"
 
 #define MEM_GPA	   UINT64_C(0x80000000)

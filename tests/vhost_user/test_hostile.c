@@ -14,7 +14,7 @@
 #include "base/util.h"
 #include "echo.h"
 #include "tap.h"
-#include "vhud.h"
+#include "vhud_server.h"
 
 #define MESSAGES 30000
 #define MEM_SIZE 0x40000u

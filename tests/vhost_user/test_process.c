@@ -6,7 +6,7 @@
 
 #include "base/util.h"
 #include "tap.h"
-#include "vhud.h"
+#include "vhud_server.h"
 
 static bool random_bytes(struct vhud *d, uint8_t buf[64])
 {

@@ -11,7 +11,7 @@
 #include "echo.h"
 #include "tap.h"
 #include "transport/vhost_user_backend.h"
-#include "vhud.h"
+#include "vhud_server.h"
 
 #define PF(name) FEATURE(VHOST_USER_PROTOCOL_F_##name)
 

@@ -7,7 +7,7 @@
 #include "base/util.h"
 #include "echo.h"
 #include "tap.h"
-#include "vhud.h"
+#include "vhud_server.h"
 
 static const uint64_t ring_features[] = {
 	0,

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "devices/vsock.h"
-#include "lib/vhud.h"
+#include "lib/vhud_server.h"
 
 #define GUEST_CID   3u
 #define GUEST_RX    32u	  /* rx buffers */

@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vhud: a vhost-user driver for tests, without a VM. It connects to a backend's socket, shares a
- * sealed memfd as guest memory, negotiates, sets queues up and plays the guest driver on them.
+ * vhud: a vhost-user driver without a VM. It connects to a backend's socket, shares a sealed memfd
+ * as guest memory, negotiates, sets queues up and plays the guest driver on them.
  *
- * The usual device test:
+ *	struct vhud *d = vhud_open(path);
  *
- *	struct vhud_server srv;
- *	struct vhud *d;
- *
- *	REQUIRE(t, !vhud_serve(&srv, &blk_class, "image", path, NULL));   // or vhud_spawn()
- *	REQUIRE(t, (d = vhud_open(srv.path)));
- *	REQUIRE(t, !vhud_start(d, &(struct vhud_opts){ .nqueues = 1 }));
- *	len = vhud_do(d, 0, &req, sizeof(req), &resp, sizeof(resp));
+ *	if (d && !vhud_start(d, &(struct vhud_opts){ .nqueues = 1 }))
+ *		len = vhud_do(d, 0, &req, sizeof(req), &resp, sizeof(resp));
  *	vhud_close(d);
- *	vhud_serve_end(&srv);
+ *
+ * The conformance suite has drivers of its own (target_vhu.c) and uses the messages and
+ * vhud_hello() only.
  *
  * Functions return 0 or -errno unless they say otherwise, and print the reason of a failure as a
- *TAP comment. Everything that waits takes at most VHUD_TIMEOUT_MS. One thread per vhud.
+ * TAP comment. Everything that waits takes at most VHUD_TIMEOUT_MS. One thread per vhud.
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -50,6 +46,10 @@ struct vhud_opts {
 struct vhud *vhud_open(const char *path);
 /* The same on a connected socket, which is taken over. */
 struct vhud *vhud_open_fd(int sock);
+/* Failures are not printed from now on, and nothing takes longer than `timeout_ms`. */
+void vhud_quiet(struct vhud *d, int timeout_ms);
+/* What failed last, "" if nothing did. */
+const char *vhud_why(const struct vhud *d);
 /* Disconnects and frees; accepts NULL. */
 void vhud_close(struct vhud *d);
 
@@ -115,9 +115,43 @@ int vhud_get_status(struct vhud *d, uint8_t *status);
 /* Asks for the status until it has DEVICE_NEEDS_RESET; false after VHUD_TIMEOUT_MS. */
 bool vhud_needs_reset(struct vhud *d);
 
+/* For those that play the driver themselves. */
+
+/* A ring: areas as addresses of SET_MEM_TABLE's user address space, and its eventfds. */
+struct vhud_vring {
+	uint16_t size;
+	uint64_t desc, avail, used;
+	uint32_t base; /* VRING_BASE */
+	int kick, call;
+};
+
+/* The start of a connection: SET_OWNER, features offered, protocol features, back-end channel. */
+int vhud_hello(struct vhud *d);
+/* Agrees on features; PROTOCOL_FEATURES is added. -EREMOTEIO: the backend refuses them. */
+int vhud_accept(struct vhud *d, uint64_t features);
+/* SET_VRING_*, from size to kick, enabled, and the kick that starts it. */
+int vhud_vring_start(struct vhud *d, unsigned q, const struct vhud_vring *v);
+/* The in-flight record for `nqueues` queues of `queue_size`: the one that is there, or a new one
+ * from the backend. Nothing without INFLIGHT_SHMFD. */
+int vhud_inflight_share(struct vhud *d, uint16_t nqueues, uint16_t queue_size);
+/* Forgets the record, as a reset does. */
+void vhud_inflight_drop(struct vhud *d);
+/* The VRING_BASE from which a ring goes on after its backend died; `device` is its device area. */
+uint32_t vhud_recovered_base(const struct vhud *d, unsigned q, const void *device);
+/* Goes over to another connection to the same device, which is taken over, and says vhud_hello().
+ */
+int vhud_rejoin(struct vhud *d, int sock);
+/* True if the protocol feature is agreed. */
+bool vhud_has(const struct vhud *d, unsigned protocol_bit);
+/* Sends, and waits for the acknowledgement if REPLY_ACK is there. */
+int vhud_set(struct vhud *d, uint32_t request, const void *payload, uint32_t size, const int *fds,
+	unsigned nfds);
+
 /* Raw messages, for protocol tests. */
 
 int vhud_sock(const struct vhud *d);
+/* Our end of the back-end channel; -1 if there is none. */
+int vhud_channel(const struct vhud *d);
 /* Sends one message as it is told, however wrong. */
 int vhud_send(struct vhud *d, uint32_t request, uint32_t flags, const void *payload, uint32_t size,
 	const int *fds, unsigned nfds);
@@ -130,41 +164,3 @@ int vhud_ack(struct vhud *d, uint32_t request, const void *payload, uint32_t siz
 int vhud_get_u64(struct vhud *d, uint32_t request, uint64_t *value);
 /* Waits until the backend has closed the connection: true if it did. */
 bool vhud_closed(struct vhud *d, int timeout_ms);
-
-/* Backends. */
-
-/* A device in this process, served from a thread. */
-struct vhud_server {
-	char path[108]; /* its socket */
-	struct vdev *dev;
-	struct vhud_thread *thread;
-};
-
-/* Starts a thread that runs the loop; returns when it does, so that ev_call() may be used. */
-int vhud_loop_start(pthread_t *thread, struct ev_loop *loop);
-
-/* `...` are configuration keys and values, ending with NULL. */
-int vhud_serve(struct vhud_server *s, const struct vdev_class *cls, ...) __attribute__((sentinel));
-/* Runs fn(arg) on the device's thread. */
-void vhud_serve_call(struct vhud_server *s, void (*fn)(void *arg), void *arg);
-/* One of the device's metrics, read there; UINT64_MAX if it has none of that name. */
-uint64_t vhud_serve_metric(struct vhud_server *s, const char *name);
-void vhud_serve_end(struct vhud_server *s);
-
-/* `avp device TYPE --socket PATH ...` as a process; the program is $AVP. */
-struct vhud_proc {
-	char path[108]; /* its socket, the same after vhud_respawn() */
-	pid_t pid;
-	char **argv;
-};
-
-/* `...` are further arguments ("--image", path, ...), ending with NULL. Returns once it listens. */
-int vhud_spawn(struct vhud_proc *p, const char *type, ...) __attribute__((sentinel));
-/* SIGKILL and wait; then start it again with the same arguments. */
-void vhud_kill(struct vhud_proc *p);
-int vhud_respawn(struct vhud_proc *p);
-/* SIGTERM; returns the exit status (128 + signal if it was killed), and frees. */
-int vhud_spawn_end(struct vhud_proc *p);
-
-/* Descriptors open in this process, to find leaks. */
-unsigned vhud_count_fds(void);

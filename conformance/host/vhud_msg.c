@@ -12,16 +12,24 @@
 #include "base/util.h"
 #include "vhud_priv.h"
 
-int vhud_fail(int code, const char *fmt, ...)
+int vhud_fail(struct vhud *d, int code, const char *fmt, ...)
 {
+	char text[sizeof(d->why)];
 	va_list ap;
 
-	printf("# vhud: ");
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	printf(" (%s)\n", strerror(-code));
+	if (d)
+		memcpy(d->why, text, sizeof(text));
+	if (!d || !d->quiet)
+		printf("# vhud: %s (%s)\n", text, strerror(-code));
 	return code;
+}
+
+const char *vhud_why(const struct vhud *d)
+{
+	return d->why;
 }
 
 int vhud_left_ms(uint64_t deadline_ns)
@@ -41,6 +49,11 @@ int vhud_sock(const struct vhud *d)
 	return d->sock;
 }
 
+int vhud_channel(const struct vhud *d)
+{
+	return d->channel;
+}
+
 int vhud_send(struct vhud *d, uint32_t request, uint32_t flags, const void *payload, uint32_t size,
 	const int *fds, unsigned nfds)
 {
@@ -48,7 +61,7 @@ int vhud_send(struct vhud *d, uint32_t request, uint32_t flags, const void *payl
 
 	if (d->sock < 0)
 		return -ENOTCONN;
-	if (poll(&p, 1, VHUD_TIMEOUT_MS) < 1)
+	if (poll(&p, 1, d->timeout_ms) < 1)
 		return -ETIMEDOUT;
 	return vhu_send(d->sock, request, flags, payload, size, fds, nfds);
 }
@@ -89,12 +102,12 @@ int vhud_recv(struct vhud *d, struct vhost_user_msg *msg, int *fds, unsigned *nf
 static int recv_reply(
 	struct vhud *d, uint32_t request, struct vhost_user_msg *msg, int *fds, unsigned *nfds)
 {
-	int ret = vhud_recv(d, msg, fds, nfds, VHUD_TIMEOUT_MS);
+	int ret = vhud_recv(d, msg, fds, nfds, d->timeout_ms);
 
 	if (ret)
 		return ret;
 	if (msg->hdr.request != request || !(msg->hdr.flags & VHOST_USER_REPLY))
-		return vhud_fail(-EPROTO, "a reply to request %u, flags 0x%x, instead of to %u",
+		return vhud_fail(d, -EPROTO, "a reply to request %u, flags 0x%x, instead of to %u",
 			msg->hdr.request, msg->hdr.flags, request);
 	return 0;
 }
@@ -110,7 +123,7 @@ int vhud_ack(struct vhud *d, uint32_t request, const void *payload, uint32_t siz
 	if (ret)
 		return ret;
 	if (msg.hdr.size != sizeof(uint64_t))
-		return vhud_fail(-EPROTO, "an acknowledgement of %u bytes", msg.hdr.size);
+		return vhud_fail(d, -EPROTO, "an acknowledgement of %u bytes", msg.hdr.size);
 	return msg.payload.u64 ? -EREMOTEIO : 0;
 }
 
@@ -123,7 +136,7 @@ int vhud_set(struct vhud *d, uint32_t request, const void *payload, uint32_t siz
 		ret = vhud_ack(d, request, payload, size, fds, nfds);
 	else
 		ret = vhud_send(d, request, 0, payload, size, fds, nfds);
-	return ret ? vhud_fail(ret, "request %u failed", request) : 0;
+	return ret ? vhud_fail(d, ret, "request %u failed", request) : 0;
 }
 
 int vhud_get_u64(struct vhud *d, uint32_t request, uint64_t *value)
@@ -215,7 +228,7 @@ int vhud_get_status(struct vhud *d, uint8_t *status)
 bool vhud_needs_reset(struct vhud *d)
 {
 	const struct timespec pause = { .tv_nsec = 2000000 };
-	uint64_t deadline = ev_now_ns() + VHUD_TIMEOUT_MS * UINT64_C(1000000);
+	uint64_t deadline = ev_now_ns() + d->timeout_ms * UINT64_C(1000000);
 	uint8_t status = 0;
 
 	while (!vhud_get_status(d, &status) && !(status & VIRTIO_S_NEEDS_RESET) &&

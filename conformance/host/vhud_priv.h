@@ -21,6 +21,9 @@ struct vhud_queue {
 
 struct vhud {
 	char path[108]; /* empty: made from a descriptor */
+	int timeout_ms;
+	bool quiet;
+	char why[160]; /* what failed last */
 	int sock;
 	struct vhu_rx rx;
 	int channel; /* our end of the back-end channel */
@@ -37,13 +40,10 @@ struct vhud {
 	struct vhud_queue q[VDEV_QUEUES_MAX];
 };
 
-/* Prints "# vhud: ..." and returns `code`. */
-int vhud_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Notes what failed, prints "# vhud: ..." unless `d` is quiet, and returns `code`. `d` may be NULL.
+ */
+int vhud_fail(struct vhud *d, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Milliseconds left until `deadline_ns`, never below 0. */
 int vhud_left_ms(uint64_t deadline_ns);
-bool vhud_has(const struct vhud *d, unsigned protocol_bit);
-/* Sends, and waits for the acknowledgement if REPLY_ACK is there. */
-int vhud_set(struct vhud *d, uint32_t request, const void *payload, uint32_t size, const int *fds,
-	unsigned nfds);
 /* Reads from `sock` into `rx`: as vhud_recv(). */
 int vhud_recv_on(int sock, struct vhu_rx *rx, int timeout_ms);

@@ -43,7 +43,7 @@ static int connect_to(const char *path)
 			return sock;
 		nanosleep(&pause, NULL);
 	}
-	vhud_fail(e.code, "%s", e.msg);
+	vhud_fail(NULL, e.code, "%s", e.msg);
 	return -1;
 }
 
@@ -57,6 +57,7 @@ struct vhud *vhud_open_fd(int sock)
 	}
 	fd_nonblock(sock);
 	d->sock = sock;
+	d->timeout_ms = VHUD_TIMEOUT_MS;
 	d->channel = -1;
 	d->memfd = -1;
 	d->inflight_fd = -1;
@@ -72,6 +73,12 @@ struct vhud *vhud_open(const char *path)
 	if (d)
 		snprintf(d->path, sizeof(d->path), "%s", path);
 	return d;
+}
+
+void vhud_quiet(struct vhud *d, int timeout_ms)
+{
+	d->quiet = true;
+	d->timeout_ms = timeout_ms;
 }
 
 static void hang_up(struct vhud *d)
@@ -138,11 +145,11 @@ static int make_memory(struct vhud *d)
 	d->mem_size = d->opts.mem_size ? d->opts.mem_size : DEFAULT_MEM;
 	d->memfd = fd_memfd("guest", d->mem_size, 0, &e);
 	if (d->memfd < 0)
-		return vhud_fail(d->memfd, "%s", e.msg);
+		return vhud_fail(d, d->memfd, "%s", e.msg);
 	d->mem = mmap(NULL, d->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED, d->memfd, 0);
 	if (d->mem == MAP_FAILED) {
 		d->mem = NULL;
-		return vhud_fail(-errno, "mapping guest memory");
+		return vhud_fail(d, -errno, "mapping guest memory");
 	}
 	return 0;
 }
@@ -185,38 +192,40 @@ static int open_channel(struct vhud *d)
 	return vhud_set(d, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &theirs, 1);
 }
 
-static int get_inflight(struct vhud *d)
+static int get_inflight(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 {
-	struct vhost_user_inflight in = {
-		.num_queues = d->opts.nqueues,
-		.queue_size = d->opts.queue_size,
-	};
+	struct vhost_user_inflight in = { .num_queues = nqueues, .queue_size = queue_size };
 	struct vhost_user_msg msg;
 	int fds[FD_PASS_MAX];
 	unsigned nfds = 0;
 	int ret = vhud_send(d, VHOST_USER_GET_INFLIGHT_FD, 0, &in, sizeof(in), NULL, 0);
 
 	if (!ret)
-		ret = vhud_recv(d, &msg, fds, &nfds, VHUD_TIMEOUT_MS);
+		ret = vhud_recv(d, &msg, fds, &nfds, d->timeout_ms);
 	if (ret || nfds != 1)
-		return vhud_fail(ret ? ret : -EPROTO, "GET_INFLIGHT_FD, %u descriptors", nfds);
+		return vhud_fail(d, ret ? ret : -EPROTO, "GET_INFLIGHT_FD, %u descriptors", nfds);
 	d->inflight_fd = fds[0];
 	d->inflight = msg.payload.inflight;
 	return 0;
 }
 
-static int share_inflight(struct vhud *d)
+int vhud_inflight_share(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 {
 	int ret = 0;
 
-	if (!vhud_has(d, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) || !d->opts.nqueues)
+	if (!vhud_has(d, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) || !nqueues)
 		return 0;
 	if (d->inflight_fd < 0)
-		ret = get_inflight(d);
+		ret = get_inflight(d, nqueues, queue_size);
 	if (ret)
 		return ret;
 	return vhud_set(d, VHOST_USER_SET_INFLIGHT_FD, &d->inflight, sizeof(d->inflight),
 		&d->inflight_fd, 1);
+}
+
+void vhud_inflight_drop(struct vhud *d)
+{
+	close_fd(&d->inflight_fd);
 }
 
 static int agree_protocol(struct vhud *d)
@@ -225,7 +234,7 @@ static int agree_protocol(struct vhud *d)
 	int ret;
 
 	d->protocol = 0;
-	if (!(d->negotiated & FEATURE(VHOST_USER_F_PROTOCOL_FEATURES)))
+	if (d->opts.plain || !(d->offered & FEATURE(VHOST_USER_F_PROTOCOL_FEATURES)))
 		return 0;
 	ret = vhud_get_u64(d, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol);
 	protocol &= d->opts.protocol ? d->opts.protocol : KNOWN_PROTOCOL_FEATURES;
@@ -237,39 +246,42 @@ static int agree_protocol(struct vhud *d)
 	return ret;
 }
 
-static int set_features(struct vhud *d)
+int vhud_hello(struct vhud *d)
+{
+	int ret = vhud_send(d, VHOST_USER_SET_OWNER, 0, NULL, 0, NULL, 0);
+
+	if (!ret)
+		ret = vhud_get_u64(d, VHOST_USER_GET_FEATURES, &d->offered);
+	if (ret)
+		return vhud_fail(d, ret, "GET_FEATURES");
+	ret = agree_protocol(d);
+	return ret ? ret : open_channel(d);
+}
+
+int vhud_accept(struct vhud *d, uint64_t features)
 {
 	uint64_t said;
-	int ret = vhud_get_u64(d, VHOST_USER_GET_FEATURES, &d->offered);
 
-	if (ret)
-		return vhud_fail(ret, "GET_FEATURES");
-	d->negotiated = d->offered & (d->opts.features | FEATURE(VIRTIO_F_VERSION_1) |
-					     FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
-	if (d->opts.plain)
-		d->negotiated &= ~FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
-	ret = agree_protocol(d);
-	if (ret)
-		return ret;
-	said = d->negotiated & ~d->opts.unsaid;
+	if (!d->opts.plain)
+		features |= d->offered & FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+	d->negotiated = features;
+	said = features & ~d->opts.unsaid;
 	return vhud_set(d, VHOST_USER_SET_FEATURES, &said, sizeof(said), NULL, 0);
 }
 
 /* All that precedes the queues, on a new connection. */
 static int handshake(struct vhud *d)
 {
-	int ret = vhud_send(d, VHOST_USER_SET_OWNER, 0, NULL, 0, NULL, 0);
+	int ret = vhud_hello(d);
 
 	if (!ret)
-		ret = set_features(d);
+		ret = vhud_accept(d, d->offered & (d->opts.features | FEATURE(VIRTIO_F_VERSION_1)));
 	if (!ret && vhud_has(d, VHOST_USER_PROTOCOL_F_STATUS))
 		ret = vhud_set_status(d, d->opts.lazy_status ? VIRTIO_S_FEATURES_OK : NEGOTIATED);
 	if (!ret)
-		ret = open_channel(d);
-	if (!ret)
 		ret = vhud_share_memory(d);
 	if (!ret)
-		ret = share_inflight(d);
+		ret = vhud_inflight_share(d, d->opts.nqueues, d->opts.queue_size);
 	return ret;
 }
 
@@ -286,16 +298,14 @@ int vhud_negotiate(struct vhud *d, const struct vhud_opts *opts)
 	return ret ? ret : handshake(d);
 }
 
-/* Tells the backend of a ring whose memory is there, and starts it at `base`. */
-static int announce_queue(struct vhud *d, unsigned q, uint32_t base)
+int vhud_vring_start(struct vhud *d, unsigned q, const struct vhud_vring *v)
 {
-	struct vhud_queue *vq = &d->q[q];
-	const struct vhost_user_vring_state num = { q, vq->size }, at = { q, base };
+	const struct vhost_user_vring_state num = { q, v->size }, at = { q, v->base };
 	const struct vhost_user_vring_addr addr = {
 		.index = q,
-		.desc = (uintptr_t)vq->ring.desc,
-		.avail = (uintptr_t)vq->ring.driver,
-		.used = (uintptr_t)vq->ring.device,
+		.desc = v->desc,
+		.avail = v->avail,
+		.used = v->used,
 	};
 	const uint64_t index = q;
 	int ret = vhud_set(d, VHOST_USER_SET_VRING_NUM, &num, sizeof(num), NULL, 0);
@@ -305,15 +315,32 @@ static int announce_queue(struct vhud *d, unsigned q, uint32_t base)
 	if (!ret)
 		ret = vhud_set(d, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
 	if (!ret)
-		ret = vhud_set(d, VHOST_USER_SET_VRING_CALL, &index, sizeof(index), &vq->call, 1);
+		ret = vhud_set(d, VHOST_USER_SET_VRING_CALL, &index, sizeof(index), &v->call, 1);
 	if (!ret)
-		ret = vhud_set(d, VHOST_USER_SET_VRING_KICK, &index, sizeof(index), &vq->kick, 1);
+		ret = vhud_set(d, VHOST_USER_SET_VRING_KICK, &index, sizeof(index), &v->kick, 1);
 	if (!ret && !d->opts.disabled)
 		ret = vhud_queue_enable(d, q, true);
 	/* "The back-end must start ring upon receiving a kick". */
 	if (!ret)
-		fd_event_signal(vq->kick);
+		fd_event_signal(v->kick);
 	return ret;
+}
+
+/* Tells the backend of a ring whose memory is there, and starts it at `base`. */
+static int announce_queue(struct vhud *d, unsigned q, uint32_t base)
+{
+	const struct vhud_queue *vq = &d->q[q];
+	const struct vhud_vring v = {
+		.size = vq->size,
+		.desc = (uintptr_t)vq->ring.desc,
+		.avail = (uintptr_t)vq->ring.driver,
+		.used = (uintptr_t)vq->ring.device,
+		.base = base,
+		.kick = vq->kick,
+		.call = vq->call,
+	};
+
+	return vhud_vring_start(d, q, &v);
 }
 
 static int make_ring(struct vhud *d, struct vhud_queue *vq, uint16_t size)
@@ -334,7 +361,7 @@ static int make_ring(struct vhud *d, struct vhud_queue *vq, uint16_t size)
 	free(vq->state);
 	vq->state = c.state = calloc(1, drv_ring_state_size(size));
 	if (!c.desc || !c.driver || !c.device || !c.tables || !c.state)
-		return vhud_fail(-ENOMEM, "guest memory for a ring of %u", size);
+		return vhud_fail(d, -ENOMEM, "guest memory for a ring of %u", size);
 	c.tables_addr = vhud_gpa(d, c.tables);
 	vq->size = size;
 	return drv_ring_init(&vq->ring, &c) ? -EINVAL : 0;
@@ -373,9 +400,9 @@ int vhud_queue_stop(struct vhud *d, unsigned q, uint32_t *base)
 	int ret = vhud_send(d, VHOST_USER_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
 
 	if (!ret)
-		ret = vhud_recv(d, &msg, NULL, NULL, VHUD_TIMEOUT_MS);
+		ret = vhud_recv(d, &msg, NULL, NULL, d->timeout_ms);
 	if (ret)
-		return vhud_fail(ret, "GET_VRING_BASE");
+		return vhud_fail(d, ret, "GET_VRING_BASE");
 	if (base)
 		*base = msg.payload.state.num;
 	return msg.payload.state.index == q ? 0 : -EPROTO;
@@ -415,16 +442,30 @@ int vhud_reset(struct vhud *d)
 	return ret;
 }
 
-/* Where a ring goes on after its backend died. */
-static uint32_t recovered_base(struct vhud *d, unsigned q)
+uint32_t vhud_recovered_base(const struct vhud *d, unsigned q, const void *device)
 {
 	bool packed = d->negotiated & FEATURE(VIRTIO_F_RING_PACKED);
 	uint8_t region[sizeof(struct vhu_packed_region)];
-	uint64_t at = q * (d->inflight.mmap_size / d->inflight.num_queues);
+	uint64_t at;
 
-	if (packed && fd_pread_full(d->inflight_fd, region, sizeof(region), at))
+	if (!packed)
+		return vhu_recovered_base(false, device, NULL);
+	if (d->inflight_fd < 0 || q >= d->inflight.num_queues)
 		return VHU_BASE_UNKNOWN;
-	return vhu_recovered_base(packed, d->q[q].ring.device, region);
+	at = d->inflight.mmap_offset + q * (d->inflight.mmap_size / d->inflight.num_queues);
+	if (fd_pread_full(d->inflight_fd, region, sizeof(region), at))
+		return VHU_BASE_UNKNOWN;
+	return vhu_recovered_base(true, device, region);
+}
+
+int vhud_rejoin(struct vhud *d, int sock)
+{
+	hang_up(d);
+	if (sock < 0)
+		return -ENOTCONN;
+	fd_nonblock(sock);
+	d->sock = sock;
+	return vhud_hello(d);
 }
 
 int vhud_reconnect_fd(struct vhud *d, int sock)
@@ -439,7 +480,7 @@ int vhud_reconnect_fd(struct vhud *d, int sock)
 	ret = handshake(d);
 	for (unsigned i = 0; !ret && i < VDEV_QUEUES_MAX; i++)
 		if (d->q[i].size)
-			ret = announce_queue(d, i, recovered_base(d, i));
+			ret = announce_queue(d, i, vhud_recovered_base(d, i, d->q[i].ring.device));
 	return ret ? ret : vhud_driver_ok(d);
 }
 
@@ -481,7 +522,7 @@ int vhud_wait(struct vhud *d, unsigned q, void **token, uint32_t *len, int timeo
 		int ret = drv_ring_get(&vq->ring, &cookie, &used);
 
 		if (ret < 0)
-			return vhud_fail(-EPROTO, "queue %u: the used ring is wrong", q);
+			return vhud_fail(d, -EPROTO, "queue %u: the used ring is wrong", q);
 		if (ret) {
 			if (token)
 				*token = cookie;
@@ -519,7 +560,7 @@ ssize_t vhud_do(
 	int ret;
 
 	if (!buf)
-		return vhud_fail(-ENOMEM, "guest memory is used up");
+		return vhud_fail(d, -ENOMEM, "guest memory is used up");
 	if (out_len) {
 		memcpy(buf, out, out_len);
 		iov[n++] = (struct iovec){ buf, out_len };
@@ -528,13 +569,13 @@ ssize_t vhud_do(
 		iov[n++] = (struct iovec){ buf + out_len, in_len };
 	ret = vhud_add(d, q, iov, !!out_len, !!in_len, buf);
 	if (ret)
-		return vhud_fail(ret, "queue %u takes no request", q);
+		return vhud_fail(d, ret, "queue %u takes no request", q);
 	vhud_kick(d, q);
-	ret = vhud_wait(d, q, &token, &used, VHUD_TIMEOUT_MS);
+	ret = vhud_wait(d, q, &token, &used, d->timeout_ms);
 	if (ret != 1)
-		return vhud_fail(ret ? ret : -ETIMEDOUT, "queue %u: no answer", q);
+		return vhud_fail(d, ret ? ret : -ETIMEDOUT, "queue %u: no answer", q);
 	if (token != buf || used > in_len)
-		return vhud_fail(-EPROTO, "queue %u: another request's answer, or too long", q);
+		return vhud_fail(d, -EPROTO, "queue %u: another request's answer, or too long", q);
 	if (in_len)
 		memcpy(in, buf + out_len, in_len);
 	return used;
