@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "conformance/host/conform.h"
 #include "conformance/host/spec.h"
 
 /* In the order of the help text. */
 static const struct cli_command commands[] = {
+	{ "conform", conform_cmd, "judge devices by VIRTIO and the requirements" },
 	{ "spec", spec_cmd, "list requirements, and what proves them" },
 	{ NULL, NULL, NULL },
 };

@@ -202,7 +202,12 @@ static int get_inflight(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 
 	if (!ret)
 		ret = vhud_recv(d, &msg, fds, &nfds, d->timeout_ms);
-	if (ret || nfds != 1)
+	/* "mmap size 0" without a descriptor is how a backend declines. */
+	if (!ret && !nfds && !msg.payload.inflight.mmap_size)
+		return 0;
+	for (unsigned i = 1; i < nfds; i++)
+		close(fds[i]);
+	if (ret || !nfds)
 		return vhud_fail(d, ret ? ret : -EPROTO, "GET_INFLIGHT_FD, %u descriptors", nfds);
 	d->inflight_fd = fds[0];
 	d->inflight = msg.payload.inflight;
@@ -217,7 +222,7 @@ int vhud_inflight_share(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 		return 0;
 	if (d->inflight_fd < 0)
 		ret = get_inflight(d, nqueues, queue_size);
-	if (ret)
+	if (ret || d->inflight_fd < 0)
 		return ret;
 	return vhud_set(d, VHOST_USER_SET_INFLIGHT_FD, &d->inflight, sizeof(d->inflight),
 		&d->inflight_fd, 1);
@@ -226,6 +231,20 @@ int vhud_inflight_share(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 void vhud_inflight_drop(struct vhud *d)
 {
 	close_fd(&d->inflight_fd);
+}
+
+void vhud_inflight_clear(struct vhud *d, unsigned q)
+{
+	uint64_t stride, at;
+	autofree uint8_t *zero = NULL;
+
+	if (d->inflight_fd < 0 || q >= d->inflight.num_queues)
+		return;
+	stride = d->inflight.mmap_size / d->inflight.num_queues;
+	at = d->inflight.mmap_offset + q * stride;
+	zero = calloc(1, stride);
+	if (!zero || pwrite(d->inflight_fd, zero, stride, (off_t)at) != (ssize_t)stride)
+		vhud_fail(d, -EIO, "clearing the in-flight record of queue %u", q);
 }
 
 static int agree_protocol(struct vhud *d)

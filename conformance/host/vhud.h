@@ -134,8 +134,9 @@ int vhud_vring_start(struct vhud *d, unsigned q, const struct vhud_vring *v);
 /* The in-flight record for `nqueues` queues of `queue_size`: the one that is there, or a new one
  * from the backend. Nothing without INFLIGHT_SHMFD. */
 int vhud_inflight_share(struct vhud *d, uint16_t nqueues, uint16_t queue_size);
-/* Forgets the record, as a reset does. */
+/* Forgets the record, as a reset does; clears one queue's part, as a queue reset does. */
 void vhud_inflight_drop(struct vhud *d);
+void vhud_inflight_clear(struct vhud *d, unsigned q);
 /* The VRING_BASE from which a ring goes on after its backend died; `device` is its device area. */
 uint32_t vhud_recovered_base(const struct vhud *d, unsigned q, const void *device);
 /* Goes over to another connection to the same device, which is taken over, and says vhud_hello().

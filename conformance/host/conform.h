@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands of `avp conform`, and what they share. */
+#pragma once
+
+#include "base/opt.h"
+#include "conformance/cf.h"
+#include "conformance/host/report.h"
+
+/* `avp conform`: argv[1] is one of the commands below, argv[0] of each is its name. They return
+ * exit statuses: 0 if nothing failed, 1 if something did, 2 for wrong usage. */
+int conform_cmd(int argc, char **argv);
+int conform_vhost_user(int argc, char **argv);
+int conform_self(int argc, char **argv);
+int conform_diff(int argc, char **argv);
+
+/* Which cases to run, by patterns like "vq.*" (fnmatch). A case runs if one of `only` fits, or
+ * there is none, and none of `skip` does. */
+struct conform_choice {
+	struct opt_list only, skip;
+};
+
+/* For struct cf_run: `ctx` is a struct conform_choice. */
+bool conform_wanted(const struct conform_choice *choice, const struct cf_case *c);
+/* Prints the cases of device ID `device` (0: all), one per line, with what they claim. */
+void conform_list(const struct conform_choice *choice, uint16_t device);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reports: collects the verdicts and hands them to each form. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "base/util.h"
+#include "conformance/host/report_priv.h"
+#include "conformance/host/spec.h"
+
+static const char *const verdict_names[] = { "pass", "fail", "skip" };
+static const char *const rings_names[] = { "-", "split", "packed" };
+
+const char *report_verdict_name(enum cf_verdict v)
+{
+	return verdict_names[v];
+}
+
+const char *report_rings_name(enum report_rings rings)
+{
+	return rings_names[rings];
+}
+
+bool report_verdict(const char *name, enum cf_verdict *v)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(verdict_names); i++) {
+		if (strcmp(name, verdict_names[i]) != 0)
+			continue;
+		*v = (enum cf_verdict)i;
+		return true;
+	}
+	return false;
+}
+
+bool report_rings(const char *name, enum report_rings *rings)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(rings_names); i++) {
+		if (strcmp(name, rings_names[i]) != 0)
+			continue;
+		*rings = (enum report_rings)i;
+		return true;
+	}
+	return false;
+}
+
+const char *report_proves(const char *name)
+{
+	for (unsigned t = 0; cf_case_tables[t]; t++)
+		for (const struct cf_case *k = cf_case_tables[t]; k->name; k++)
+			if (!strcmp(k->name, name))
+				return k->proves;
+	return "";
+}
+
+/* Files. */
+
+static int open_file(FILE **f, const char *path, struct err *e)
+{
+	if (!path)
+		return 0;
+	*f = strcmp(path, "-") != 0 ? fopen(path, "we") : stdout;
+	return *f ? 0 : err_sys(e, -errno, "writing the report '%s'", path);
+}
+
+static int close_file(FILE **f, struct err *e)
+{
+	FILE *file = *f;
+	int ret;
+
+	*f = NULL;
+	if (!file)
+		return 0;
+	ret = ferror(file) ? -EIO : 0;
+	if (file == stdout ? fflush(file) : fclose(file))
+		ret = -errno;
+	return ret ? err_sys(e, ret, "writing a report") : 0;
+}
+
+static bool is_stdout(const char *path)
+{
+	return path && !strcmp(path, "-");
+}
+
+int report_open(struct report **out, const struct report_opts *o, struct err *e)
+{
+	const char *const paths[] = { o->tap, o->junit, o->html, o->json };
+	struct report *r;
+	unsigned here = 0;
+	int ret = 0;
+
+	for (unsigned i = 0; i < REPORT_FORMS; i++)
+		here += is_stdout(paths[i]);
+	if (here > 1)
+		return err_set(e, -EINVAL, "only one report can go to standard output");
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return err_set(e, -ENOMEM, "no memory for a report");
+	r->text = !here;
+	r->start_ns = ev_now_ns();
+	for (unsigned i = 0; !ret && i < REPORT_FORMS; i++)
+		ret = open_file(&r->file[i], paths[i], e);
+	if (ret) {
+		for (unsigned i = 0; i < REPORT_FORMS; i++)
+			close_file(&r->file[i], NULL);
+		free(r);
+		return ret;
+	}
+	*out = r;
+	return 0;
+}
+
+/* Verdicts. */
+
+static void free_result(struct report_result *v)
+{
+	free((char *)v->target);
+	free((char *)v->transport);
+	free((char *)v->name);
+	free((char *)v->proves);
+	free((char *)v->evidence);
+}
+
+/* One line of printable text: what a guest or a back-end says may be anything. */
+static char *clean_copy(const char *text)
+{
+	char *copy = strdup(text);
+
+	for (char *p = copy; p && *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	return copy;
+}
+
+static bool copy_result(struct report_result *to, const struct report_result *from)
+{
+	*to = *from;
+	to->target = clean_copy(from->target);
+	to->transport = clean_copy(from->transport);
+	to->name = clean_copy(from->name);
+	to->proves = clean_copy(from->proves);
+	to->evidence = clean_copy(from->evidence);
+	if (to->target && to->transport && to->name && to->proves && to->evidence)
+		return true;
+	free_result(to);
+	return false;
+}
+
+static bool room_for_one(struct report *r)
+{
+	unsigned room = r->room ? 2 * r->room : 256;
+	struct report_result *v;
+
+	if (r->n < r->room)
+		return true;
+	v = reallocarray(r->v, room, sizeof(*v));
+	if (!v)
+		return false;
+	r->v = v;
+	r->room = room;
+	return true;
+}
+
+void report_add(struct report *r, const struct report_result *result)
+{
+	const struct report_result *v;
+	autofree char *json = NULL;
+
+	if (!room_for_one(r) || !copy_result(&r->v[r->n], result)) {
+		r->lost = true;
+		return;
+	}
+	v = &r->v[r->n++];
+	if (r->file[REPORT_TAP])
+		report_tap_result(r->file[REPORT_TAP], r->n, v);
+	if (!r->file[REPORT_JSON])
+		return;
+	json = report_to_json(v);
+	r->lost |= !json;
+	fputs(json ? json : "", r->file[REPORT_JSON]);
+	fflush(r->file[REPORT_JSON]);
+}
+
+void report_broken(struct report *r, const char *target, const char *why)
+{
+	const struct report_result v = {
+		.target = target,
+		.transport = "-",
+		.name = "run.complete",
+		.proves = "",
+		.verdict = CF_FAIL,
+		.evidence = why,
+	};
+
+	report_add(r, &v);
+}
+
+struct report_counts report_count(const struct report *r)
+{
+	struct report_counts c = { .n = { 0 } };
+
+	for (unsigned i = 0; i < r->n; i++)
+		c.n[r->v[i].verdict]++;
+	return c;
+}
+
+int report_close(struct report *r, unsigned *failed, struct err *e)
+{
+	int ret = r->lost ? err_set(e, -ENOMEM, "no memory for all verdicts") : 0;
+
+	r->ns = ev_now_ns() - r->start_ns;
+	*failed = report_count(r).n[CF_FAIL];
+	if (r->text)
+		report_write_text(r, stdout);
+	if (r->file[REPORT_TAP])
+		fprintf(r->file[REPORT_TAP], "1..%u\n", r->n);
+	if (r->file[REPORT_JUNIT])
+		report_write_junit(r, r->file[REPORT_JUNIT]);
+	for (unsigned i = 0; i < REPORT_FORMS; i++) {
+		int closed = close_file(&r->file[i], ret ? NULL : e);
+
+		ret = ret ? ret : closed;
+	}
+	for (unsigned i = 0; i < r->n; i++)
+		free_result(&r->v[i]);
+	free(r->v);
+	free(r);
+	return ret;
+}
+
+/* Requirements. */
+
+bool report_next_id(const char **proves, char id[32])
+{
+	const char *p = *proves + strspn(*proves, " ");
+	size_t len = strcspn(p, " ");
+
+	*proves = p + len;
+	snprintf(id, 32, "%.*s", (int)min_u64(len, 31), p);
+	return len;
+}
+
+static void claim(struct report_requirement *q, const struct report_result *v)
+{
+	q->counts.n[v->verdict]++;
+	q->ns += v->ns;
+	if (!q->first[v->verdict])
+		q->first[v->verdict] = v;
+}
+
+struct report_requirement *report_requirements(const struct report *r)
+{
+	struct report_requirement *all = calloc(spec_count + 1, sizeof(*all));
+	char id[32];
+
+	if (!all)
+		return NULL;
+	for (unsigned i = 0; i < spec_count; i++)
+		all[i].entry = &spec_entries[i];
+	for (unsigned i = 0; i < r->n; i++) {
+		const char *proves = r->v[i].proves;
+
+		while (report_next_id(&proves, id)) {
+			const struct spec_entry *entry = spec_find(id);
+
+			if (entry)
+				claim(&all[entry - spec_entries], &r->v[i]);
+		}
+	}
+	return all;
+}
+
+bool report_judged(const struct report_requirement *q)
+{
+	return q->counts.n[CF_PASS] + q->counts.n[CF_FAIL] + q->counts.n[CF_SKIP];
+}
+
+enum cf_verdict report_requirement_verdict(const struct report_requirement *q)
+{
+	return q->counts.n[CF_FAIL] ? CF_FAIL : q->counts.n[CF_PASS] ? CF_PASS : CF_SKIP;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* avp conform vhost-user: runs the cases on a back-end. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "conformance/host/conform.h"
+#include "conformance/host/target_vhu.h"
+
+#define OWN(member) offsetof(struct vhu_args, member)
+
+struct vhu_args {
+	char *type, *name, *socket, *peer;
+	struct opt_list facts, echo;
+	struct conform_choice choice;
+	struct report_opts report;
+	uint32_t limit_ms;
+	bool hostile, list, verbose;
+};
+
+/* clang-format off */
+static const struct opt options[] = {
+	{ .name = "type", .type = OPT_STR, .offset = OWN(type),
+		.help = "device type (blk, net, console, rng, vsock, ...) or device ID" },
+	{ .name = "socket", .type = OPT_STR, .offset = OWN(socket),
+		.help = "the back-end's Unix socket" },
+	{ .name = "peer", .type = OPT_STR, .offset = OWN(peer),
+		.help = "socket of a second device, connected to the first: a port of the same switch" },
+	{ .name = "echo", .type = OPT_LIST, .offset = OWN(echo),
+		.help = "console: Unix sockets at its other end on which to send back what comes" },
+	{ .name = "fact", .type = OPT_LIST, .offset = OWN(facts),
+		.help = "KEY=VALUE, what is known of the device: serial, mac, mtu, cid, ..." },
+	{ .name = "name", .type = OPT_STR, .offset = OWN(name),
+		.help = "name of the target in reports (default: the type)" },
+	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
+		.help = "only cases whose names fit this pattern, as vq.*" },
+	{ .name = "skip", .type = OPT_LIST, .offset = OWN(choice.skip),
+		.help = "no cases whose names fit this pattern" },
+	{ .name = "hostile", .type = OPT_BOOL, .offset = OWN(hostile),
+		.help = "only cases that break rules on purpose" },
+	{ .name = "list", .type = OPT_BOOL, .offset = OWN(list),
+		.help = "list the cases, and what they claim; run nothing" },
+	{ .name = "limit", .type = OPT_U32, .offset = OWN(limit_ms), .def = "2000", .min = 1,
+		.max = 600000, .help = "time that the device has for an answer, milliseconds" },
+	{ .name = "verbose", .type = OPT_BOOL, .offset = OWN(verbose),
+		.help = "show what the back-end writes" },
+	REPORT_OPTS(struct vhu_args, report),
+	OPT_END,
+};
+/* clang-format on */
+
+static const struct cli_spec spec = {
+	.usage = "avp conform vhost-user --type TYPE (--socket PATH | -- COMMAND [-- COMMAND]) "
+		 "[OPTIONS]",
+	.about = "Judges a vhost-user back-end by VIRTIO and the requirements, without a VM. "
+		 "COMMAND "
+		 "starts it (and\nagain after it died); {socket} and {peer} in it become the paths "
+		 "of its sockets. A second COMMAND\nstarts the peer's back-end, if that is another "
+		 "process. Exit status: 0 if nothing failed, 1 if\nsomething did.\n",
+	.opts = options,
+};
+
+struct job {
+	const struct vhu_args *args;
+	struct report *report;
+};
+
+static bool wanted(void *ctx, const struct cf_case *c)
+{
+	const struct job *job = ctx;
+
+	return conform_wanted(&job->args->choice, c);
+}
+
+static void add(void *ctx, const struct cf_result *r)
+{
+	const struct job *job = ctx;
+	const struct vhu_args *a = job->args;
+	const struct report_result v = {
+		.target = a->name ? a->name : a->type,
+		.transport = "vhost-user",
+		.name = r->c->name,
+		.proves = r->c->proves ? r->c->proves : "",
+		.rings = !(r->c->flags & CF_RINGS) ? REPORT_NO_RINGS
+			 : r->packed		   ? REPORT_PACKED
+						   : REPORT_SPLIT,
+		.verdict = r->verdict,
+		.ns = r->ns,
+		.evidence = r->evidence ? r->evidence : "",
+	};
+
+	report_add(job->report, &v);
+}
+
+static int run_cases(struct vhu_target *target, const struct vhu_args *a)
+{
+	autofree struct cf *c = malloc(cf_size());
+	struct job job = { .args = a };
+	const struct cf_run run = { vhu_target_cf(target), wanted, add, &job };
+	struct err e = { 0 };
+	unsigned failed = 0;
+
+	if (!c || report_open(&job.report, &a->report, &e)) {
+		fprintf(stderr, "avp conform: %s\n", c ? e.msg : "no memory");
+		return EXIT_USAGE;
+	}
+	run.target->hostile = a->hostile;
+	cf_run(c, &run);
+	if (report_close(job.report, &failed, &e)) {
+		fprintf(stderr, "avp conform: %s\n", e.msg);
+		return EXIT_FAULT;
+	}
+	return failed ? EXIT_FAULT : EXIT_OK;
+}
+
+static int judge(const struct vhu_args *a, char *const *command, char *const *peer_command)
+{
+	const struct vhu_target_opts opts = {
+		.type = a->type,
+		.socket = a->socket,
+		.peer = a->peer,
+		.command = command,
+		.peer_command = peer_command,
+		.facts = a->facts,
+		.echo = a->echo,
+		.limit_ms = a->limit_ms,
+		.verbose = a->verbose,
+	};
+	struct vhu_target *target;
+	struct err e = { 0 };
+	int ret = vhu_target_open(&target, &opts, &e);
+
+	if (ret) {
+		fprintf(stderr, "avp conform: %s\n", e.msg);
+		return ret == -EINVAL ? EXIT_USAGE : EXIT_FAULT;
+	}
+	ret = run_cases(target, a);
+	vhu_target_close(target);
+	return ret;
+}
+
+static int check(const struct vhu_args *a, char *const *command)
+{
+	const char *wrong = NULL;
+
+	if (!a->type)
+		wrong = "--type is missing";
+	else if (!a->socket && !command)
+		wrong = "either --socket PATH or -- COMMAND is needed";
+	if (!wrong)
+		return CLI_GO;
+	fprintf(stderr, "avp conform vhost-user: %s\nusage: %s\n", wrong, spec.usage);
+	return EXIT_USAGE;
+}
+
+/* What follows the first "--" of argv, which ends there; NULL if there is none. */
+static char **cut(int *argc, char **argv)
+{
+	for (int i = 0; i < *argc; i++) {
+		if (strcmp(argv[i], "--") != 0)
+			continue;
+		argv[i] = NULL;
+		*argc = i;
+		return argv + i + 1;
+	}
+	return NULL;
+}
+
+int conform_vhost_user(int argc, char **argv)
+{
+	struct vhu_args a = { 0 };
+	int rest = argc, ret;
+	char **command = cut(&argc, argv), **peer = NULL;
+
+	if (command) {
+		rest -= argc + 1;
+		peer = cut(&rest, command);
+	}
+	ret = cli_parse(&spec, argc, argv, &a, NULL);
+	if (ret != CLI_GO)
+		return ret;
+	if (a.list) {
+		conform_list(&a.choice, vhu_target_id(a.type));
+		ret = EXIT_OK;
+	} else {
+		ret = check(&a, command);
+	}
+	if (ret == CLI_GO)
+		ret = judge(&a, command, peer);
+	opt_free(options, &a);
+	return ret;
+}
