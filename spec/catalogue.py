@@ -122,20 +122,20 @@ def load(folder):
     return entries
 
 
-def check(entries, claims, tests):
-    """What is wrong with the catalogue as a whole, one line each.
+def unknown_names(entries, claims, tests):
+    """Names that do not exist, one line each.
 
     claims: pairs of a case's name and an ID that it says it proves; tests: the names of all meson tests."""
-    problems = []
     known = {e.id for e in entries}
-    proved = {entry_id for _, entry_id in claims}
-    for case, entry_id in claims:
-        if entry_id not in known:
-            problems.append(f"case {case} claims {entry_id}, which is not in spec/")
-    for e in entries:
-        for test in e.tests:
-            if test not in tests:
-                problems.append(f"{e.file}: {e.id} names a test '{test}', which does not exist")
-        if e.strength == "M" and e.id not in proved and not e.tests and not e.why:
-            problems.append(f"{e.file}: {e.id} is mandatory and has neither a case, a test nor a reason why not")
+    problems = [f"case {case} claims {entry_id}, which is not in spec/" for case, entry_id in claims
+                if entry_id not in known]
+    problems += [f"{e.file}: {e.id} names a test '{test}', which does not exist" for e in entries for test in e.tests
+                 if test not in tests]
     return problems
+
+
+def unproved(entries, claims):
+    """Mandatory entries that nothing speaks for, one line each."""
+    proved = {entry_id for _, entry_id in claims}
+    return [f"{e.file}: {e.id} is mandatory and has neither a case, a test nor a reason why not" for e in entries
+            if e.strength == "M" and e.id not in proved and not e.tests and not e.why]
