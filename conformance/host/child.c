@@ -36,16 +36,22 @@ static void bind_to_runner(pid_t runner)
 		_exit(1);
 }
 
-static void redirect(const char *log)
+static int open_output(const char *path)
+{
+	return path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+}
+
+/* What it writes must not get between the lines of a report on our standard output. */
+static void redirect(const struct child *c)
 {
 	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	int out = log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	int log = open_output(c->log), out = open_output(c->out);
 
 	if (in >= 0)
 		dup2(in, STDIN_FILENO);
+	if (log >= 0)
+		dup2(log, STDERR_FILENO);
 	dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
-	if (out >= 0)
-		dup2(out, STDERR_FILENO);
 }
 
 int child_start(struct child *c, struct err *e)
@@ -57,7 +63,7 @@ int child_start(struct child *c, struct err *e)
 		return err_sys(e, -errno, "starting '%s'", c->argv[0]);
 	if (!pid) {
 		bind_to_runner(runner);
-		redirect(c->log);
+		redirect(c);
 		execvp(c->argv[0], c->argv);
 		fprintf(stderr, "'%s' cannot be started: %s\n", c->argv[0], strerror(errno));
 		_exit(127);

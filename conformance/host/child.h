@@ -10,7 +10,8 @@
 /* A program with its arguments. It has a process group of its own and dies with the runner. */
 struct child {
 	char **argv;	 /* not owned; ends with NULL */
-	const char *log; /* file that gets its output; NULL: ours */
+	const char *log; /* file that gets its errors and, without `out`, its output; NULL: ours */
+	const char *out; /* file that gets its output, or NULL */
 	pid_t pid;	 /* 0: not running */
 	int status;	 /* as of waitpid(), once it has ended */
 };

@@ -8,6 +8,7 @@
 #include "conformance/host/conform.h"
 
 static const struct cli_command commands[] = {
+	{ "self", conform_self, "judge avp's own back-ends" },
 	{ "vhost-user", conform_vhost_user, "judge a vhost-user back-end, without a VM" },
 	{ NULL, NULL, NULL },
 };

@@ -333,7 +333,7 @@ static int open_device(struct vhu_target *t, struct vhu_dev *v, struct backend *
 		show_log(owner);
 		return sock;
 	}
-	if (!vhu_dev_open(v, &t->mem, sock, id, number_fact(t, "queues", 0),
+	if (!vhu_dev_open(v, &t->mem, sock, id, number_fact(t, "virtqueues", 0),
 		    number_fact(t, "queue-size", QUEUE_SIZE), timeout_ms))
 		return 0;
 	return err_set(e, -EIO, "'%s' is no vhost-user back-end for us: %s", path, v->gone);

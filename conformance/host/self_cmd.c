@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * avp conform self: all cases on each of our own back-ends. Every configuration is judged by a
+ * process of its own, `avp-conform vhost-user`, two at a time; one report has all verdicts.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "base/util.h"
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "conformance/host/child.h"
+#include "conformance/host/conform.h"
+
+#define WORDS_MAX   24u
+#define ARGS_MAX    160u
+#define TARGET_MS   UINT64_C(600000) /* for all cases of one configuration */
+#define POLL_NS	    5000000
+#define LINE_BYTES  65536
+#define IMAGE_BYTES (16 << 20)
+
+/* What is judged. In the words {avp} and {dir} become paths; {socket} and {peer} are left to
+ * `avp conform vhost-user`. */
+struct config {
+	const char *name, *type;
+	const char *options[WORDS_MAX]; /* of avp conform vhost-user */
+	const char *command[WORDS_MAX];
+	const char *peer_command[WORDS_MAX];
+};
+
+/* clang-format off */
+static const struct config configs[] = {
+	{ "blk", "blk",
+		{ "--fact", "serial=avp-conformance-1", "--fact", "capacity=32768",
+			"--fact", "read-only=0" },
+		{ "{avp}", "device", "blk", "--socket", "{socket}", "--image", "{dir}/blk.img",
+			"--serial", "avp-conformance-1", "--queues", "2",
+			"--secure-erase", "overwrite", "--lifetime", "{dir}" } },
+	{ "blk-readonly", "blk",
+		{ "--fact", "serial=avp-conformance-2", "--fact", "capacity=32768",
+			"--fact", "read-only=1" },
+		{ "{avp}", "device", "blk", "--socket", "{socket}", "--image", "{dir}/ro.img",
+			"--serial", "avp-conformance-2", "--readonly", "true" } },
+	{ "console", "console",
+		{ "--fact", "cols=80", "--fact", "rows=25", "--echo", "{dir}/console" },
+		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/console" } },
+	{ "console-ports", "console",
+		{ "--fact", "ports=gps log", "--echo", "{dir}/ports", "--echo", "{dir}/ports.gps",
+			"--echo", "{dir}/ports.log" },
+		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/ports",
+			"--ports", "gps,log" } },
+	{ "net", "net",
+		{ "--fact", "mac=52:54:00:a5:00:01", "--fact", "peer_mac=52:54:00:a5:00:02",
+			"--fact", "mtu=1500", "--fact", "vlans=10 20" },
+		{ "{avp}", "switch", "--port",
+			"name=device,socket={socket},mac=52:54:00:a5:00:01,queues=2,vlan=1,trunk=10,,20",
+			"--port",
+			"name=peer,socket={peer},mac=52:54:00:a5:00:02,queues=2,vlan=1,trunk=10,,20" } },
+	{ "rng", "rng",
+		{ NULL },
+		{ "{avp}", "device", "rng", "--socket", "{socket}" } },
+	{ "vsock", "vsock",
+		{ "--fact", "cid=3", "--fact", "peer_cid=4" },
+		{ "{avp}", "device", "vsock", "--socket", "{socket}", "--cid", "3", "--peers", "4",
+			"--peer-uds", "{dir}/vsock", "--buffer", "16K" },
+		{ "{avp}", "device", "vsock", "--socket", "{peer}", "--cid", "4", "--peers", "3",
+			"--peer-uds", "{dir}/vsock", "--buffer", "16K" } },
+};
+/* clang-format on */
+
+#define CONFIGS	    ARRAY_LEN(configs)
+#define OWN(member) offsetof(struct self_args, member)
+
+struct self_args {
+	char *avp;
+	struct opt_list types;
+	struct conform_choice choice;
+	struct report_opts report;
+	uint32_t limit_ms, jobs;
+	bool hostile;
+};
+
+/* clang-format off */
+static const struct opt options[] = {
+	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
+		.help = "only these: blk, blk-readonly, console, console-ports, net, rng, vsock" },
+	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),
+		.help = "the avp that starts the back-ends (default: beside avp-conform)" },
+	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
+		.help = "only cases whose names fit this pattern, as vq.*" },
+	{ .name = "skip", .type = OPT_LIST, .offset = OWN(choice.skip),
+		.help = "no cases whose names fit this pattern" },
+	{ .name = "hostile", .type = OPT_BOOL, .offset = OWN(hostile),
+		.help = "only cases that break rules on purpose" },
+	{ .name = "limit", .type = OPT_U32, .offset = OWN(limit_ms), .def = "2000", .min = 1,
+		.max = 600000, .help = "time that a device has for an answer, milliseconds" },
+	{ .name = "jobs", .type = OPT_U32, .offset = OWN(jobs), .def = "2", .min = 1, .max = 64,
+		.help = "configurations that are judged at a time" },
+	REPORT_OPTS(struct self_args, report),
+	OPT_END,
+};
+/* clang-format on */
+
+static const struct cli_spec spec = {
+	.usage = "avp conform self [OPTIONS]",
+	.about = "Judges avp's own back-ends: each device, in the configurations that --type "
+		 "names. Exit status: 0\nif nothing failed, 1 if something did.\n",
+	.opts = options,
+};
+
+/* One configuration on its way. */
+struct job {
+	const struct config *config;
+	bool wanted, started, done, added;
+	uint64_t deadline;
+	char *argv[ARGS_MAX + 1];
+	unsigned argc;
+	char json[PATH_MAX], log[PATH_MAX];
+	struct child child;
+};
+
+struct self {
+	const struct self_args *args;
+	char avp[PATH_MAX], runner[PATH_MAX], dir[PATH_MAX];
+	struct report *report;
+	struct job jobs[CONFIGS];
+};
+
+/* The folder for images and sockets: in memory, if there is such a place. */
+static int make_folder(struct self *s, struct err *e)
+{
+	const char *base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+
+	snprintf(s->dir, sizeof(s->dir), "%s/avp-self-XXXXXX", base);
+	return mkdtemp(s->dir) ? 0 : err_sys(e, -errno, "making a folder in %s", base);
+}
+
+static void remove_folder(const struct self *s)
+{
+	DIR *d = opendir(s->dir);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(s->dir);
+}
+
+static int write_file(
+	const struct self *s, const char *name, const char *text, off_t size, struct err *e)
+{
+	char path[PATH_MAX + 32];
+	autofclose FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "%s/%s", s->dir, name);
+	f = fopen(path, "we");
+	if (!f || fputs(text, f) < 0 || fflush(f) || (size && ftruncate(fileno(f), size) < 0))
+		return err_sys(e, -errno, "writing '%s'", path);
+	return 0;
+}
+
+/* Images, and what a storage says of its age (VIRTIO_BLK_F_LIFETIME). */
+static int write_files(const struct self *s, struct err *e)
+{
+	int ret = write_file(s, "blk.img", "", IMAGE_BYTES, e);
+
+	if (!ret)
+		ret = write_file(s, "ro.img", "read-only image", IMAGE_BYTES, e);
+	if (!ret)
+		ret = write_file(s, "life_time", "0x02 0x03\n", 0, e);
+	return ret ? ret : write_file(s, "pre_eol_info", "0x01\n", 0, e);
+}
+
+/* Programs: this one, and avp beside it or where it is installed. */
+static int find_programs(struct self *s, struct err *e)
+{
+	ssize_t n = readlink("/proc/self/exe", s->runner, sizeof(s->runner) - 1);
+	char *slash;
+
+	if (n < 0)
+		return err_sys(e, -errno, "reading /proc/self/exe");
+	s->runner[n] = 0;
+	slash = strrchr(s->runner, '/');
+	if (s->args->avp)
+		snprintf(s->avp, sizeof(s->avp), "%s", s->args->avp);
+	else
+		snprintf(s->avp, sizeof(s->avp), "%.*s/avp", (int)(slash - s->runner), s->runner);
+	if (!s->args->avp && access(s->avp, X_OK))
+		snprintf(s->avp, sizeof(s->avp), "%.*s/../../bin/avp", (int)(slash - s->runner),
+			s->runner);
+	return access(s->avp, X_OK) ? err_sys(e, -errno, "the avp to judge, '%s'", s->avp) : 0;
+}
+
+/* Command lines. */
+
+/* `word` with {avp} and {dir} filled in, which stand at its beginning if at all. */
+static int add_word(const struct self *s, struct job *job, const char *word)
+{
+	const char *path = !strncmp(word, "{avp}", 5)	? s->avp
+			   : !strncmp(word, "{dir}", 5) ? s->dir
+							: NULL;
+	char **out = &job->argv[job->argc];
+
+	if (job->argc == ARGS_MAX)
+		return -E2BIG;
+	if (asprintf(out, "%s%s", path ? path : "", path ? word + 5 : word) < 0) {
+		*out = NULL;
+		return -ENOMEM;
+	}
+	job->argc++;
+	return 0;
+}
+
+static int add_words(const struct self *s, struct job *job, const char *const *words)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < WORDS_MAX && words[i]; i++)
+		ret = add_word(s, job, words[i]);
+	return ret;
+}
+
+static int add_list(
+	const struct self *s, struct job *job, const char *option, const struct opt_list *l)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < l->n; i++) {
+		ret = add_word(s, job, option);
+		if (!ret)
+			ret = add_word(s, job, l->v[i]);
+	}
+	return ret;
+}
+
+static int make_command(const struct self *s, struct job *job)
+{
+	const struct config *c = job->config;
+	char limit[16];
+	const char *const first[WORDS_MAX] = { s->runner, "conform", "vhost-user", "--name",
+		c->name, "--type", c->type, "--json", "-", "--limit", limit,
+		s->args->hostile ? "--hostile" : NULL };
+	int ret;
+
+	snprintf(limit, sizeof(limit), "%u", s->args->limit_ms);
+	ret = add_words(s, job, first);
+	if (!ret)
+		ret = add_words(s, job, c->options);
+	if (!ret)
+		ret = add_list(s, job, "--only", &s->args->choice.only);
+	if (!ret)
+		ret = add_list(s, job, "--skip", &s->args->choice.skip);
+	if (!ret)
+		ret = add_word(s, job, "--");
+	if (!ret)
+		ret = add_words(s, job, c->command);
+	if (!ret && c->peer_command[0])
+		ret = add_word(s, job, "--");
+	return ret ? ret : add_words(s, job, c->peer_command);
+}
+
+/* Runs. */
+
+static void start(struct self *s, struct job *job)
+{
+	struct err e = { 0 };
+	int ret;
+
+	snprintf(job->json, sizeof(job->json), "%.4000s/%s.json", s->dir, job->config->name);
+	snprintf(job->log, sizeof(job->log), "%.4000s/%s.log", s->dir, job->config->name);
+	job->started = true;
+	job->deadline = ev_now_ns() + TARGET_MS * 1000000;
+	job->child = (struct child){ .argv = job->argv, .log = job->log, .out = job->json };
+	ret = make_command(s, job);
+	if (ret)
+		err_sys(&e, ret, "making the command line");
+	else
+		ret = child_start(&job->child, &e);
+	if (ret) {
+		report_broken(s->report, job->config->name, e.msg);
+		job->done = job->added = true;
+	}
+}
+
+static void look(struct job *job)
+{
+	if (ev_now_ns() > job->deadline)
+		child_kill(&job->child);
+	job->done = child_ended(&job->child);
+}
+
+/* The verdicts that it wrote; how many. */
+static unsigned take_verdicts(struct self *s, const struct job *job)
+{
+	autofree char *line = malloc(LINE_BYTES);
+	autofclose FILE *f = fopen(job->json, "re");
+	struct report_result r;
+	struct cJSON *doc;
+	unsigned n = 0;
+
+	while (f && line && fgets(line, LINE_BYTES, f)) {
+		if (!report_from_json(line, &r, &doc))
+			continue;
+		report_add(s->report, &r);
+		report_json_free(doc);
+		n++;
+	}
+	return n;
+}
+
+/* It ends with 0, or with 1 and verdicts: anything else says that not all cases were run. */
+static void add(struct self *s, struct job *job)
+{
+	autofclose FILE *log = fopen(job->log, "re");
+	char fate[80], line[300], why[400];
+	unsigned n = take_verdicts(s, job);
+	int status = job->child.status;
+
+	job->added = true;
+	line[0] = 0;
+	while (log && fgets(line, sizeof(line), log))
+		fputs(line, stderr);
+	if (!status || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAULT && n))
+		return;
+	child_fate(&job->child, fate, sizeof(fate));
+	snprintf(why, sizeof(why), "the runner %s: %s", fate, line);
+	report_broken(s->report, job->config->name, why);
+}
+
+static void run(struct self *s)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	unsigned left = CONFIGS;
+
+	while (left) {
+		unsigned running = 0;
+
+		left = 0;
+		for (unsigned i = 0; i < CONFIGS; i++) {
+			struct job *job = &s->jobs[i];
+
+			if (!job->wanted || job->added)
+				continue;
+			if (job->started && !job->done)
+				look(job);
+			else if (!job->started && running < s->args->jobs)
+				start(s, job);
+			running += job->started && !job->done;
+			/* In the order of the table, whoever is first. */
+			if (job->done && !job->added && !left)
+				add(s, job);
+			left += !job->added;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Set-up. */
+
+static int choose(struct self *s, struct err *e)
+{
+	const struct opt_list *types = &s->args->types;
+	const char *names[CONFIGS], *near;
+
+	for (unsigned i = 0; i < CONFIGS; i++) {
+		names[i] = configs[i].name;
+		s->jobs[i] = (struct job){ .config = &configs[i], .wanted = !types->n };
+	}
+	for (unsigned t = 0; t < types->n; t++) {
+		bool found = false;
+
+		for (unsigned i = 0; i < CONFIGS; i++) {
+			if (strcmp(types->v[t], names[i]) != 0)
+				continue;
+			s->jobs[i].wanted = found = true;
+		}
+		if (found)
+			continue;
+		near = opt_nearest(types->v[t], names, CONFIGS);
+		return err_set(e, -EINVAL, "no configuration '%s'%s%s%s; see --help", types->v[t],
+			near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+	}
+	return 0;
+}
+
+static int judge(struct self *s, struct err *e)
+{
+	unsigned failed = 0;
+	int ret = report_open(&s->report, &s->args->report, e);
+
+	if (ret)
+		return ret;
+	run(s);
+	ret = report_close(s->report, &failed, e);
+	return ret ? ret : failed ? 1 : 0;
+}
+
+static int with_folder(struct self *s, struct err *e)
+{
+	int ret = make_folder(s, e);
+
+	if (ret)
+		return ret;
+	ret = write_files(s, e);
+	if (!ret)
+		ret = judge(s, e);
+	for (unsigned i = 0; i < CONFIGS; i++)
+		for (unsigned j = 0; j < s->jobs[i].argc; j++)
+			free(s->jobs[i].argv[j]);
+	remove_folder(s);
+	return ret;
+}
+
+int conform_self(int argc, char **argv)
+{
+	autofree struct self *s = calloc(1, sizeof(*s));
+	struct self_args args = { 0 };
+	struct err e = { 0 };
+	int ret = cli_parse(&spec, argc, argv, &args, NULL);
+
+	if (ret != CLI_GO)
+		return ret;
+	if (s) {
+		s->args = &args;
+		ret = choose(s, &e);
+	} else {
+		ret = err_set(&e, -ENOMEM, "no memory");
+	}
+	if (!ret)
+		ret = find_programs(s, &e);
+	if (!ret)
+		ret = with_folder(s, &e);
+	opt_free(options, &args);
+	if (ret >= 0)
+		return ret ? EXIT_FAULT : EXIT_OK;
+	fprintf(stderr, "avp conform self: %s\n", e.msg);
+	return ret == -EINVAL ? EXIT_USAGE : EXIT_FAULT;
+}
