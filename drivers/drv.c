@@ -62,8 +62,11 @@ static int negotiate(struct drv_dev *dev, uint64_t want, uint64_t need)
 	r = dev->ops->features(dev, &dev->offered);
 	if (r)
 		return r;
-	if (need & ~dev->offered)
+	if (need & ~dev->offered) {
+		add_status(
+			dev, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER, VIRTIO_S_FAILED); /* 2.2.1 */
 		return DRV_REFUSED;
+	}
 	dev->features = (want | need) & dev->offered;
 	r = dev->ops->accept(dev, dev->features);
 	if (!r)
