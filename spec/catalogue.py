@@ -5,6 +5,7 @@ import re
 import tomllib
 
 LEVELS = {"must": "M", "must not": "M", "should": "S", "should not": "S", "may": "O"}
+PERMISSION = "A permission: nobody is judged by it."
 STRENGTHS = ("M", "C", "S", "O", "W", "-")
 BINDS = ("device", "driver", "platform")
 CLAUSE_KEYS = {"id", "binds", "title", "say", "why"}
@@ -46,6 +47,8 @@ def statement(file, area, clause, number, said, why):
     need(isinstance(said, list) and len(said) in (2, 3) and all(is_text(word) for word in said), file, entry_id,
          "a statement is [level, text] or [level, text, why], all of them one line")
     need(said[0] in LEVELS, file, entry_id, f"unknown level '{said[0]}'; {', '.join(LEVELS)} are known")
+    if said[0] == "may" and not why:
+        why = PERMISSION
     source = f"VIRTIO 1.4, {clause['id']} {clause['title']}"
     return Entry(file, entry_id, area, LEVELS[said[0]], clause["binds"], source, said[1],
                  said[2] if len(said) == 3 else why)

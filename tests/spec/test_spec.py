@@ -92,6 +92,8 @@ def test_good_files_are_read():
     assert (one.source, one.text, one.why) == ("VIRTIO 1.4, 2.1.2 Device Status Field", "Does one thing.",
                                                "All of it."), vars(one)
     assert (other.id, other.strength, other.why) == ("V2.1.2-2", "O", "Why not."), vars(other)
+    permission = catalogue.parse("virtio-basic.toml", CLAUSE.replace(', "Why not."', ""))[1]
+    assert permission.why == catalogue.PERMISSION, vars(permission)
     (r,) = catalogue.parse("avps.toml", REQUIREMENT + 'tests = ["blk"]\n')
     assert (r.id, r.area, r.strength, r.tests, r.why) == ("BLK-2", "avps", "M", ("blk",), ""), vars(r)
 
