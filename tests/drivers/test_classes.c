@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The classes of drivers/ against our own devices, over each transport and way to interrupt. */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "devices/devices.h"
+#include "drivers/blk.h"
+#include "drivers/console.h"
+#include "drivers/net.h"
+#include "drivers/rng.h"
+#include "machine.h"
+#include "tap.h"
+
+#define IMAGE_LEN (1u << 20)
+
+static enum machine_kind kind; /* of this run of the cases */
+static char dir[64];
+
+static const char *in_dir(char path[128], const char *name)
+{
+	snprintf(path, 128, "%s/%s", dir, name);
+	return path;
+}
+
+static void rng(struct tap *t)
+{
+	struct machine *m = machine_open(kind, &vdev_rng, NULL);
+	struct drv_rng rng;
+	uint8_t a[1000] = { 0 }, b[1000] = { 0 };
+	unsigned zero = 0;
+
+	REQUIRE(t, !drv_rng_open(&rng, m->dev));
+	CHECK_EQ(t, drv_rng_read(&rng, a, sizeof(a), machine_until()), 0);
+	CHECK_EQ(t, drv_rng_read(&rng, b, sizeof(b), machine_until()), 0);
+	CHECK(t, memcmp(a, b, sizeof(a)));
+	for (unsigned i = 0; i < sizeof(a); i++)
+		zero += !a[i];
+	CHECK(t, zero < 100);
+	/* Opening again starts from the beginning. */
+	CHECK_EQ(t, drv_rng_open(&rng, m->dev), 0);
+	CHECK_EQ(t, drv_rng_read(&rng, a, 1, machine_until()), 0);
+	machine_close(m);
+}
+
+static struct machine *open_disk(struct drv_blk *b, const char *key, const char *value)
+{
+	char path[128];
+	int fd = open(in_dir(path, "image"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct machine *m;
+
+	if (fd < 0 || ftruncate(fd, IMAGE_LEN))
+		exit(1);
+	close(fd);
+	m = machine_open(kind, &vdev_blk, "image", path, "serial", "drv-1", key, value, NULL);
+	return m;
+}
+
+static void blk(struct tap *t)
+{
+	struct drv_blk b;
+	struct machine *m = open_disk(&b, NULL, NULL);
+	uint8_t *w = machine_buf(m), *r = w + 65536;
+	char id[21];
+
+	REQUIRE(t, !drv_blk_open(&b, m->dev));
+	CHECK_EQ(t, b.capacity, IMAGE_LEN / 512);
+	for (unsigned i = 0; i < 65536; i++)
+		w[i] = (uint8_t)(i * 7 + i / 251);
+	CHECK_EQ(t, drv_blk_write(&b, 8, w, 65536), 0);
+	CHECK_EQ(t, drv_blk_flush(&b), 0);
+	CHECK_EQ(t, drv_blk_read(&b, 8, r, 65536), 0);
+	CHECK(t, !memcmp(w, r, 65536));
+	/* In several requests. */
+	b.max_bytes = 1536;
+	memset(r, 0, 65536);
+	CHECK_EQ(t, drv_blk_read(&b, 8, r, 65536), 0);
+	CHECK(t, !memcmp(w, r, 65536));
+	CHECK_EQ(t, drv_blk_id(&b, id), 0);
+	CHECK(t, !strcmp(id, "drv-1"));
+	b.max_zeroes = 3;
+	CHECK_EQ(t, drv_blk_range(&b, VIRTIO_BLK_T_WRITE_ZEROES, 9, 8, true), 0);
+	CHECK_EQ(t, drv_blk_read(&b, 8, r, 65536), 0);
+	CHECK(t, !memcmp(w, r, 512) && !memcmp(w + 9 * 512, r + 9 * 512, 512));
+	for (unsigned i = 512; i < 9 * 512; i++)
+		CHECK_EQ(t, r[i], 0);
+	CHECK_EQ(t, drv_blk_range(&b, VIRTIO_BLK_T_DISCARD, 0, 16, false), 0);
+	CHECK_EQ(t, drv_blk_refresh(&b), 0);
+	CHECK_EQ(t, b.capacity, IMAGE_LEN / 512);
+	machine_close(m);
+}
+
+static void blk_limits(struct tap *t)
+{
+	struct drv_blk b;
+	struct drv_blk_lifetime l;
+	struct machine *m = open_disk(&b, NULL, NULL);
+	uint8_t *buf = machine_buf(m), outside[512];
+
+	REQUIRE(t, !drv_blk_open(&b, m->dev));
+	CHECK_EQ(t, drv_blk_read(&b, IMAGE_LEN / 512 - 1, buf, 512), 0);
+	CHECK_EQ(t, drv_blk_read(&b, IMAGE_LEN / 512 - 1, buf, 1024), DRV_INVALID);
+	CHECK_EQ(t, drv_blk_read(&b, UINT64_MAX, buf, 512), DRV_INVALID);
+	CHECK_EQ(t, drv_blk_read(&b, 0, buf, 511), DRV_INVALID);
+	CHECK_EQ(t, drv_blk_read(&b, 0, outside, 512), DRV_INVALID); /* no device reaches it */
+	CHECK_EQ(t, drv_blk_lifetime(&b, &l), DRV_UNSUPPORTED);
+	CHECK_EQ(t, drv_blk_range(&b, VIRTIO_BLK_T_SECURE_ERASE, 0, 1, false), DRV_UNSUPPORTED);
+	/* Past the driver's own check, the device says no. */
+	b.capacity *= 2;
+	CHECK_EQ(t, drv_blk_read(&b, IMAGE_LEN / 512, buf, 512), DRV_ERROR);
+	CHECK_EQ(t, drv_blk_read(&b, 0, buf, 512), 0);
+	machine_close(m);
+
+	m = open_disk(&b, "readonly", "true");
+	REQUIRE(t, !drv_blk_open(&b, m->dev));
+	CHECK(t, b.read_only);
+	CHECK_EQ(t, drv_blk_write(&b, 0, machine_buf(m), 512), DRV_REFUSED);
+	b.read_only = false;
+	CHECK_EQ(t, drv_blk_write(&b, 0, machine_buf(m), 512), DRV_ERROR);
+	machine_close(m);
+}
+
+static void count_done(struct drv_blk_op *op)
+{
+	++*(unsigned *)op->ctx;
+}
+
+static void blk_async(struct tap *t)
+{
+	struct drv_blk b;
+	struct machine *m = open_disk(&b, NULL, NULL);
+	struct drv_blk_op ops[64] = { 0 };
+	unsigned done = 0, full = 0;
+
+	REQUIRE(t, !drv_blk_open(&b, m->dev));
+	for (unsigned i = 0; i < 64; i++) {
+		int r;
+
+		ops[i] = (struct drv_blk_op){ .type = i & 1 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
+			.len = 512,
+			.sector = i / 2,
+			.buf = machine_buf(m) + i * 512,
+			.done = count_done,
+			.ctx = &done };
+		while ((r = drv_blk_submit(&b, &ops[i])) == DRV_FULL) {
+			full++;
+			CHECK_EQ(t, drv_blk_poll(&b, machine_until()), 0);
+		}
+		CHECK_EQ(t, r, 0);
+	}
+	/* A synchronous request finishes others on the way. */
+	CHECK_EQ(t, drv_blk_flush(&b), 0);
+	while (done < 64 && !drv_blk_poll(&b, machine_until()))
+		;
+	CHECK_EQ(t, done, 64);
+	CHECK(t, full > 0);
+	for (unsigned i = 0; i < 64; i++)
+		CHECK(t, ops[i].finished && !ops[i].result);
+	CHECK_EQ(t, drv_blk_poll(&b, 0), DRV_TIMEOUT);
+	machine_close(m);
+}
+
+static int listen_on(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	unlink(path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 1))
+		exit(1);
+	return fd;
+}
+
+static int attach(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)))
+		exit(1);
+	return fd;
+}
+
+/* All of len bytes, within the time limit. */
+static bool gets_bytes(int fd, void *buf, size_t len)
+{
+	for (size_t n = 0; n < len;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t got = poll(&p, 1, 10000) == 1 ? read(fd, (char *)buf + n, len - n) : -1;
+
+		if (got <= 0)
+			return false;
+		n += (size_t)got;
+	}
+	return true;
+}
+
+static void console(struct tap *t)
+{
+	char path[128], back[700], big[700];
+	struct machine *m = machine_open(kind, &vdev_console, "path", in_dir(path, "con"), NULL);
+	struct drv_console c;
+	uint16_t cols, rows;
+	uint32_t len = 0;
+	int fd = attach(path);
+
+	memset(big, 'x', sizeof(big));
+	REQUIRE(t, !drv_console_open(&c, m->dev, 1));
+	CHECK_EQ(t, drv_console_write(&c, 0, "hello", 5), 0);
+	CHECK(t, gets_bytes(fd, back, 5) && !memcmp(back, "hello", 5));
+	CHECK_EQ(t, drv_console_write(&c, 0, big, sizeof(big)), 0);
+	CHECK(t, gets_bytes(fd, back, sizeof(big)) && !memcmp(back, big, sizeof(big)));
+	CHECK_EQ(t, write(fd, "world", 5), 5);
+	CHECK_EQ(t, drv_console_read(&c, 0, back, 2, &len, machine_until()), 0);
+	CHECK_EQ(t, len, 2);
+	CHECK_EQ(t, drv_console_read(&c, 0, back + 2, 100, &len, machine_until()), 0);
+	CHECK(t, len == 3 && !memcmp(back, "world", 5));
+	CHECK_EQ(t, drv_console_read(&c, 0, back, 1, &len, 0), DRV_TIMEOUT);
+	CHECK_EQ(t, drv_console_size(&c, 0, &cols, &rows), 0);
+	CHECK_EQ(t, cols, 80);
+	CHECK_EQ(t, rows, 25);
+	CHECK_EQ(t, drv_console_write(&c, 1, "x", 1), DRV_GONE);
+	CHECK_EQ(t, drv_console_port_open(&c, 0, true), DRV_UNSUPPORTED);
+	CHECK_EQ(t, drv_reset(m->dev), 0);
+	CHECK_EQ(t, drv_console_emergency(m->dev, '!'), 0);
+	CHECK(t, gets_bytes(fd, back, 1) && back[0] == '!');
+	close(fd);
+	machine_close(m);
+}
+
+static void console_ports(struct tap *t)
+{
+	char path[128], other[140], back[100];
+	struct machine *m = machine_open(
+		kind, &vdev_console, "path", in_dir(path, "con"), "ports", "diag,spare", NULL);
+	struct drv_console c;
+	uint64_t until = machine_until();
+	uint32_t len;
+	int fd;
+
+	REQUIRE(t, !drv_console_open(&c, m->dev, DRV_CONSOLE_PORTS));
+	CHECK_EQ(t, c.nports, 3);
+	while (!(c.ports[0].console && c.ports[2].name[0]) && drv_now(m->dev) < until)
+		CHECK_EQ(t, drv_console_poll(&c), 0);
+	REQUIRE(t, c.ports[0].exists && c.ports[1].exists && c.ports[2].exists);
+	CHECK(t, !strcmp(c.ports[1].name, "diag") && !strcmp(c.ports[2].name, "spare"));
+	CHECK_EQ(t, drv_console_port_open(&c, 1, true), 0);
+	snprintf(other, sizeof(other), "%s.diag", path);
+	fd = attach(other);
+	while (!c.ports[1].host_open && drv_now(m->dev) < until)
+		CHECK_EQ(t, drv_console_poll(&c), 0);
+	CHECK(t, c.ports[1].host_open && !c.ports[2].host_open);
+	CHECK_EQ(t, drv_console_write(&c, 1, "to diag", 7), 0);
+	CHECK(t, gets_bytes(fd, back, 7) && !memcmp(back, "to diag", 7));
+	CHECK_EQ(t, write(fd, "ok", 2), 2);
+	CHECK_EQ(t, drv_console_read(&c, 1, back, sizeof(back), &len, until), 0);
+	CHECK(t, len == 2 && !memcmp(back, "ok", 2));
+	close(fd);
+	while (c.ports[1].host_open && drv_now(m->dev) < until)
+		CHECK_EQ(t, drv_console_poll(&c), 0);
+	CHECK(t, !c.ports[1].host_open);
+	machine_close(m);
+}
+
+/* The test is passt: frames with their length before them, big-endian. */
+static bool gets_frame(int fd, uint8_t *frame, uint32_t len)
+{
+	uint8_t n[4];
+
+	return gets_bytes(fd, n, 4) && n[2] == len >> 8 && n[3] == (len & 0xff) &&
+	       gets_bytes(fd, frame, len);
+}
+
+static void sends_frame(int fd, const uint8_t *frame, uint32_t len)
+{
+	uint8_t n[4] = { 0, 0, (uint8_t)(len >> 8), (uint8_t)len };
+
+	if (write(fd, n, 4) != 4 || write(fd, frame, len) != (ssize_t)len)
+		exit(1);
+}
+
+static void net_mtu(struct tap *t, const char *mtu, uint32_t len)
+{
+	static uint8_t frame[20000], back[20000];
+	char path[128];
+	int fd, listener = listen_on(in_dir(path, "passt"));
+	struct machine *m = machine_open(kind, &vdev_net, "passt-socket", path, "mtu", mtu, "mac",
+		"02:00:00:00:00:05", "queues", "2", NULL);
+	struct drv_net n;
+	uint32_t got = 0;
+	uint16_t status = 0;
+
+	fd = accept(listener, NULL, NULL);
+	close(listener);
+	REQUIRE(t, !drv_net_open(&n, m->dev, 1, 0));
+	CHECK_EQ(t, n.mtu, atoi(mtu));
+	CHECK_EQ(t, n.mac[5], 5);
+	CHECK_EQ(t, drv_net_status(&n, &status), 0);
+	CHECK(t, status & VIRTIO_NET_S_LINK_UP);
+	for (unsigned i = 0; i < len; i++)
+		frame[i] = (uint8_t)(i * 3);
+	memset(frame, 0xff, 6);
+	memcpy(frame + 6, n.mac, 6);
+	frame[12] = 8;
+	frame[13] = 0;
+	/* More than there are buffers, so that each is used again. */
+	for (unsigned i = 0; i < 100; i++) {
+		frame[20] = (uint8_t)i;
+		CHECK_EQ(t, drv_net_send(&n, 0, frame, len, machine_until()), 0);
+		REQUIRE(t, gets_frame(fd, back, len));
+		CHECK(t, !memcmp(frame, back, len));
+		sends_frame(fd, frame, len);
+		REQUIRE(t, !drv_net_recv(&n, 0, back, sizeof(back), &got, machine_until()));
+		CHECK_EQ(t, got, len);
+		CHECK(t, !memcmp(frame, back, len));
+	}
+	CHECK_EQ(t, drv_net_send(&n, 0, frame, len + 1, 0), DRV_INVALID);
+	CHECK_EQ(t, drv_net_send(&n, 0, frame, 13, 0), DRV_INVALID);
+	sends_frame(fd, frame, len);
+	CHECK_EQ(t, drv_net_recv(&n, 0, back, len - 1, &got, machine_until()), DRV_NO_MEMORY);
+	CHECK_EQ(t, n.dropped, 1);
+	CHECK_EQ(t, drv_net_recv(&n, 0, back, len, &got, 0), DRV_TIMEOUT);
+	close(fd);
+	machine_close(m);
+}
+
+static void net(struct tap *t)
+{
+	net_mtu(t, "1500", 1514);
+}
+
+/* Frames of several buffers. */
+static void net_jumbo(struct tap *t)
+{
+	net_mtu(t, "9000", 9014);
+}
+
+static void net_control(struct tap *t)
+{
+	static const uint8_t macs[3][6] = { { 2, 1 }, { 2, 2 }, { 1, 0, 0x5e } };
+	char path[128];
+	int listener = listen_on(in_dir(path, "passt"));
+	struct machine *m =
+		machine_open(kind, &vdev_net, "passt-socket", path, "queues", "4", NULL);
+	struct drv_net n;
+
+	REQUIRE(t, !drv_net_open(&n, m->dev, 2, 8));
+	CHECK_EQ(t, n.pairs, 2);
+	CHECK_EQ(t, drv_net_set_mac(&n, macs[0]), 0);
+	CHECK_EQ(t, drv_net_rx_mode(&n, VIRTIO_NET_CTRL_RX_PROMISC, true), 0);
+	CHECK_EQ(t, drv_net_rx_mode(&n, VIRTIO_NET_CTRL_RX_NOBCAST, false), 0);
+	CHECK_EQ(t, drv_net_vlan(&n, 5, true), 0);
+	CHECK_EQ(t, drv_net_vlan(&n, 5, false), 0);
+	CHECK_EQ(t, drv_net_mac_table(&n, macs, 2, 1), 0);
+	CHECK_EQ(t, drv_net_mac_table(&n, macs, 0, 0), 0);
+	CHECK_EQ(t, drv_net_mac_table(&n, macs, 100, UINT32_MAX - 50), DRV_INVALID);
+	CHECK_EQ(t, drv_net_ctrl(&n, 99, 0, NULL, 0), DRV_ERROR);
+	CHECK_EQ(t, drv_net_ctrl(&n, VIRTIO_NET_CTRL_MQ, 0, "\0", 2), DRV_ERROR);
+	close(listener);
+	machine_close(m);
+}
+
+int main(void)
+{
+	static const char *const names[] = { "mmio", "mmio-irq", "pci", "pci-intx", "pci-msix" };
+	struct tap t = { 0 };
+
+	strcpy(dir, "/tmp/drv-classes-XXXXXX");
+	if (!mkdtemp(dir))
+		return 1;
+	for (kind = MMIO_POLL; kind < MACHINE_KINDS; kind++) {
+		printf("# %s\n", names[kind]);
+		TAP_RUN(&t, rng);
+		TAP_RUN(&t, blk);
+		TAP_RUN(&t, blk_limits);
+		TAP_RUN(&t, blk_async);
+		TAP_RUN(&t, console);
+		TAP_RUN(&t, console_ports);
+		TAP_RUN(&t, net);
+		TAP_RUN(&t, net_jumbo);
+		TAP_RUN(&t, net_control);
+	}
+	return tap_done(&t);
+}
