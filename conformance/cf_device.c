@@ -132,9 +132,40 @@ bool cf_submit(struct cf *c, struct drv_queue *q, const struct drv_sg *sg, unsig
 		c, !drv_queue_publish(q), "queue %u: the device cannot be notified", q->index);
 }
 
+#define POLL_NS UINT64_C(1000000)
+
+/* Waits a little, for an interrupt if there is one. */
+static void pause_a_little(struct cf *c)
+{
+	const struct drv_platform *pf = c->target->platform;
+
+	if (pf->wait)
+		pf->wait(pf->ctx, c->target->dev, pf->time(pf->ctx) + POLL_NS);
+}
+
+/* As drv_queue_wait(), which also asks for interrupts: that is the cases' to do. */
+static int wait_used(struct cf *c, struct drv_queue *q, void **cookie, uint32_t *len)
+{
+	const struct drv_platform *pf = c->target->platform;
+	uint64_t limit = cf_limit(c);
+	uint32_t ignored;
+	void *nothing;
+
+	for (;;) {
+		int r = drv_ring_get(&q->ring, cookie ? cookie : &nothing, len ? len : &ignored);
+
+		if (r)
+			return r < 0 ? r : 0;
+		if (drv_now(q->dev) > limit)
+			return DRV_TIMEOUT;
+		pause_a_little(c);
+		pf->barrier(pf->ctx);
+	}
+}
+
 bool cf_used(struct cf *c, struct drv_queue *q, void **cookie, uint32_t *len)
 {
-	int r = drv_queue_wait(q, cookie, len, cf_limit(c));
+	int r = wait_used(c, q, cookie, len);
 
 	cf_check(c, r != DRV_TIMEOUT, "queue %u: no buffer used in %u ms", q->index,
 		(unsigned)(c->target->limit / 1000000));
@@ -213,16 +244,6 @@ bool cf_status(struct cf *c, uint8_t *status)
 	return cf_check(c, !r, "the device status cannot be read (%d)", r);
 }
 
-static void pause_until(struct cf *c, uint64_t until)
-{
-	const struct drv_platform *pf = c->target->platform;
-
-	if (pf->wait)
-		pf->wait(pf->ctx, c->target->dev, until);
-}
-
-#define POLL_NS UINT64_C(1000000)
-
 bool cf_status_becomes(struct cf *c, uint8_t mask, uint8_t value)
 {
 	uint64_t limit = cf_limit(c);
@@ -237,7 +258,7 @@ bool cf_status_becomes(struct cf *c, uint8_t mask, uint8_t value)
 			    "the device status stays 0x%x, bits 0x%x must become 0x%x", status,
 			    mask, value))
 			return false;
-		pause_until(c, drv_now(c->target->dev) + POLL_NS);
+		pause_a_little(c);
 	}
 }
 
@@ -293,7 +314,7 @@ bool cf_interrupted(struct cf *c, uint16_t q)
 			return true;
 		if (!cf_check(c, drv_now(c->target->dev) < limit, "queue %u: no interrupt came", q))
 			return false;
-		pause_until(c, drv_now(c->target->dev) + POLL_NS);
+		pause_a_little(c);
 	}
 }
 

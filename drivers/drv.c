@@ -196,7 +196,8 @@ int drv_queue_wait(struct drv_queue *q, void **cookie, uint32_t *len, uint64_t u
 			return r < 0 ? r : 0;
 		if (drv_now(q->dev) > until)
 			return DRV_TIMEOUT;
-		if (pf->wait)
+		/* Not without having asked for the interrupt that ends the wait. */
+		if (pf->wait && !drv_ring_enable_interrupts(&q->ring, 0))
 			pf->wait(pf->ctx, q->dev, until);
 		pf->barrier(pf->ctx);
 	}
