@@ -19,7 +19,9 @@ struct conform_choice {
 	struct opt_list only, skip;
 };
 
-/* For struct cf_run: `ctx` is a struct conform_choice. */
 bool conform_wanted(const struct conform_choice *choice, const struct cf_case *c);
+/* -EINVAL if a pattern of `only` fits no case at all: a typing mistake must not look like success.
+ */
+int conform_check(const struct conform_choice *choice, struct err *e);
 /* Prints the cases of device ID `device` (0: all), one per line, with what they claim. */
 void conform_list(const struct conform_choice *choice, uint16_t device);

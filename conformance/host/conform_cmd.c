@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* avp conform: picks the command; which cases to run. */
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 static const struct cli_command commands[] = {
 	{ "self", conform_self, "judge avp's own back-ends" },
+	{ "diff", conform_diff, "compare two runs" },
 	{ "vhost-user", conform_vhost_user, "judge a vhost-user back-end, without a VM" },
 	{ NULL, NULL, NULL },
 };
@@ -49,6 +51,25 @@ bool conform_wanted(const struct conform_choice *choice, const struct cf_case *c
 	if (choice->only.n && !any_fits(&choice->only, c->name))
 		return false;
 	return !any_fits(&choice->skip, c->name);
+}
+
+static bool fits_any_case(const char *pattern)
+{
+	for (unsigned t = 0; cf_case_tables[t]; t++)
+		for (const struct cf_case *k = cf_case_tables[t]; k->name; k++)
+			if (!fnmatch(pattern, k->name, 0))
+				return true;
+	return false;
+}
+
+int conform_check(const struct conform_choice *choice, struct err *e)
+{
+	for (unsigned i = 0; i < choice->only.n; i++)
+		if (!fits_any_case(choice->only.v[i]))
+			return err_set(e, -EINVAL,
+				"--only '%s' fits no case; avp conform vhost-user --list has all",
+				choice->only.v[i]);
+	return 0;
 }
 
 void conform_list(const struct conform_choice *choice, uint16_t device)

@@ -120,15 +120,60 @@ static void free_result(struct report_result *v)
 	free((char *)v->evidence);
 }
 
-/* One line of printable text: what a guest or a back-end says may be anything. */
+/* Bytes of the UTF-8 character at p; 0 if there is none, or one that XML does not allow. */
+static unsigned utf8_len(const unsigned char *p)
+{
+	unsigned len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	uint32_t v = p[0] & (0x7fu >> len);
+
+	if (len < 2)
+		return len;
+	for (unsigned i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		v = v << 6 | (p[i] & 0x3fu);
+	}
+	if ((len == 3 && v < 0x800) || (len == 4 && v < 0x10000) || v > 0x10ffff)
+		return 0;
+	return (v >= 0xd800 && v < 0xe000) || (v & 0xfffe) == 0xfffe ? 0 : len;
+}
+
+/* One line of text: what a guest or a back-end says may be anything. */
 static char *clean_copy(const char *text)
 {
 	char *copy = strdup(text);
+	unsigned len;
 
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+	for (char *p = copy; p && *p; p += len ? len : 1) {
+		len = utf8_len((unsigned char *)p);
+		if (!len)
+			*p = '?';
+		else if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';
+	}
 	return copy;
+}
+
+void report_write_escaped(const char *text, FILE *f)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '&':
+			fputs("&amp;", f);
+			break;
+		case '<':
+			fputs("&lt;", f);
+			break;
+		case '>':
+			fputs("&gt;", f);
+			break;
+		case '"':
+			fputs("&quot;", f);
+			break;
+		default:
+			fputc(*text, f);
+		}
+	}
 }
 
 static bool copy_result(struct report_result *to, const struct report_result *from)
@@ -215,6 +260,8 @@ int report_close(struct report *r, unsigned *failed, struct err *e)
 		fprintf(r->file[REPORT_TAP], "1..%u\n", r->n);
 	if (r->file[REPORT_JUNIT])
 		report_write_junit(r, r->file[REPORT_JUNIT]);
+	if (r->file[REPORT_HTML])
+		report_write_html(r, r->file[REPORT_HTML]);
 	for (unsigned i = 0; i < REPORT_FORMS; i++) {
 		int closed = close_file(&r->file[i], ret ? NULL : e);
 

@@ -34,6 +34,7 @@ struct report_opts {
 #define REPORT_OPTS(owner, member)                                                                 \
 	REPORT_OPT(owner, member, tap, "TAP to this file, or - for standard output"),              \
 		REPORT_OPT(owner, member, junit, "JUnit XML, likewise"),                           \
+		REPORT_OPT(owner, member, html, "one HTML page, likewise"),                        \
 		REPORT_OPT(owner, member, json, "JSON lines for avp conform diff, likewise")
 
 /* The rings that a case ran with. */
@@ -56,8 +57,7 @@ struct report;
 /* Opens all files that are asked for. Returns 0 or -errno. */
 int report_open(struct report **r, const struct report_opts *opts, struct err *e);
 void report_add(struct report *r, const struct report_result *result);
-/* The verdict of a case that was run here, by name: `proves` comes from the tables of this program.
- * For runners that only hear of a case. */
+/* What a case claims, by name: for runners that only hear of it. "" for none that is known. */
 const char *report_proves(const char *name);
 /* Something that is wrong with the run itself, such as a target that does not start: counts as a
  * failure of `target`. */
@@ -67,8 +67,6 @@ int report_close(struct report *r, unsigned *failed, struct err *e);
 
 /* JSON lines. */
 
-/* One line, with its end; "" without memory. The caller frees it. */
-char *report_to_json(const struct report_result *result);
 /* Reads a line. The strings of `result` belong to `*doc`, to be freed with report_json_free().
  * False if it is no result. */
 struct cJSON;

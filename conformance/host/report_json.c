@@ -4,48 +4,20 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "conformance/host/report.h"
+#include "conformance/host/report_priv.h"
 
-/* JSON is UTF-8: other bytes become question marks. */
-static void make_utf8(char *p)
+static bool add(cJSON *line, const char *key, const char *text)
 {
-	while (*p) {
-		unsigned char c = (unsigned char)*p;
-		unsigned more = c < 0x80		? 0
-				: c >= 0xc2 && c < 0xe0 ? 1
-				: c >= 0xe0 && c < 0xf0 ? 2
-				: c >= 0xf0 && c < 0xf5 ? 3
-							: 9;
-
-		for (unsigned i = 1; i <= more && more < 9; i++)
-			if (((unsigned char)p[i] & 0xc0) != 0x80)
-				more = 9;
-		if (more == 9) {
-			*p++ = '?';
-			continue;
-		}
-		p += 1 + more;
-	}
-}
-
-static bool add_text(cJSON *line, const char *key, const char *text)
-{
-	autofree char *copy = strdup(text);
-
-	if (!copy)
-		return false;
-	make_utf8(copy);
-	return cJSON_AddStringToObject(line, key, copy);
+	return cJSON_AddStringToObject(line, key, text);
 }
 
 static bool fill(cJSON *line, const struct report_result *r)
 {
-	return add_text(line, "target", r->target) && add_text(line, "transport", r->transport) &&
-	       add_text(line, "case", r->name) &&
-	       add_text(line, "rings", report_rings_name(r->rings)) &&
-	       add_text(line, "verdict", report_verdict_name(r->verdict)) &&
+	return add(line, "target", r->target) && add(line, "transport", r->transport) &&
+	       add(line, "case", r->name) && add(line, "rings", report_rings_name(r->rings)) &&
+	       add(line, "verdict", report_verdict_name(r->verdict)) &&
 	       cJSON_AddNumberToObject(line, "ns", (double)r->ns) &&
-	       add_text(line, "evidence", r->evidence) && add_text(line, "proves", r->proves);
+	       add(line, "evidence", r->evidence) && add(line, "proves", r->proves);
 }
 
 char *report_to_json(const struct report_result *r)

@@ -5,34 +5,10 @@
 #include "base/util.h"
 #include "conformance/host/report_priv.h"
 
-/* Strings of a report hold no control characters (report.c). What is not ASCII is written as a
- * question mark: it need not be UTF-8, and XML has to be. */
-static void write_xml(const char *text, FILE *f)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			fputs("&amp;", f);
-			break;
-		case '<':
-			fputs("&lt;", f);
-			break;
-		case '>':
-			fputs("&gt;", f);
-			break;
-		case '"':
-			fputs("&quot;", f);
-			break;
-		default:
-			fputc((unsigned char)*text < 0x80 ? *text : '?', f);
-		}
-	}
-}
-
 static void write_attribute(const char *name, const char *value, FILE *f)
 {
 	fprintf(f, " %s=\"", name);
-	write_xml(value, f);
+	report_write_escaped(value, f);
 	fputc('"', f);
 }
 
@@ -52,9 +28,9 @@ static void write_case(const struct report_result *v, FILE *f)
 		fputs("/>\n", f);
 	}
 	fputs("      <system-out>", f);
-	write_xml(v->evidence, f);
+	report_write_escaped(v->evidence, f);
 	fputs(*v->evidence ? " " : "", f);
-	write_xml(v->proves, f);
+	report_write_escaped(v->proves, f);
 	fputs("</system-out>\n    </testcase>\n", f);
 }
 

@@ -15,7 +15,8 @@ struct report {
 	FILE *file[REPORT_FORMS];
 	bool text; /* to standard output */
 	uint64_t start_ns, ns;
-	struct report_result *v; /* with strings of its own */
+	/* With strings of its own: valid UTF-8 without control characters. */
+	struct report_result *v;
 	unsigned n, room;
 	bool lost; /* a verdict could not be kept: no memory */
 };
@@ -43,6 +44,10 @@ struct report_counts report_count(const struct report *r);
 /* The next ID in a list; false at its end. */
 bool report_next_id(const char **proves, char id[32]);
 
+/* Text for XML and HTML, attributes included. */
+void report_write_escaped(const char *text, FILE *f);
+/* A line of JSON, with its end; NULL without memory. The caller frees it. */
+char *report_to_json(const struct report_result *result);
 void report_tap_result(FILE *f, unsigned number, const struct report_result *v);
 void report_write_text(const struct report *r, FILE *f);
 void report_write_junit(const struct report *r, FILE *f);

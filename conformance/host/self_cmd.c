@@ -431,10 +431,12 @@ int conform_self(int argc, char **argv)
 		return ret;
 	if (s) {
 		s->args = &args;
-		ret = choose(s, &e);
+		ret = conform_check(&args.choice, &e);
 	} else {
 		ret = err_set(&e, -ENOMEM, "no memory");
 	}
+	if (!ret)
+		ret = choose(s, &e);
 	if (!ret)
 		ret = find_programs(s, &e);
 	if (!ret)

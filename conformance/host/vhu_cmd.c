@@ -144,9 +144,12 @@ static int judge(const struct vhu_args *a, char *const *command, char *const *pe
 
 static int check(const struct vhu_args *a, char *const *command)
 {
+	struct err e = { 0 };
 	const char *wrong = NULL;
 
-	if (!a->type)
+	if (conform_check(&a->choice, &e))
+		wrong = e.msg;
+	else if (!a->type)
 		wrong = "--type is missing";
 	else if (!a->socket && !command)
 		wrong = "either --socket PATH or -- COMMAND is needed";
