@@ -5,3 +5,10 @@
 #include "conformance/cf.h"
 
 extern const struct cf_case cf_cases_probe[];
+extern const struct cf_case cf_cases_net_config[];
+extern const struct cf_case cf_cases_net_frames[];
+extern const struct cf_case cf_cases_net_offload[];
+extern const struct cf_case cf_cases_net_ctrl[];
+extern const struct cf_case cf_cases_net_filter[];
+extern const struct cf_case cf_cases_net_queues[];
+extern const struct cf_case cf_cases_net_hostile[];
