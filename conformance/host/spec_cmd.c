@@ -57,11 +57,12 @@ static const struct opt spec_opts[] = {
 };
 
 static const struct cli_spec spec_usage = {
-	.usage = "avp spec [list | show ID...] [OPTIONS]",
+	.usage = "avp spec [list [WORD]... | show ID...] [OPTIONS]",
 	.about =
 		"The catalogue of requirements: VIRTIO 1.4 statement by statement, the Automotive\n"
 		"Virtual Platform Specification, and rules of this project. Without a word a\n"
-		"summary by area, with `list` a line per entry, with `show` all about an entry.\n",
+		"summary by area; with `list` a line per entry that has all WORDs in ID, source\n"
+		"or text; with `show` all about an entry.\n",
 	.opts = spec_opts,
 	.max_words = WORDS_MAX,
 };
@@ -69,6 +70,12 @@ static const struct cli_spec spec_usage = {
 static const char *state_name(const struct spec_entry *e)
 {
 	return states[1 + spec_state(e)];
+}
+
+/* True if ID, source or text contain the word, in letters of either case. */
+static bool mentions(const struct spec_entry *e, const char *word)
+{
+	return strcasestr(e->id, word) || strcasestr(e->source, word) || strcasestr(e->text, word);
 }
 
 static bool wanted(const struct spec_args *args, const struct spec_entry *e)
@@ -215,14 +222,17 @@ static int summary(const struct spec_args *args)
 
 /* Lists and single entries. */
 
-static int list(const struct spec_args *args)
+static int list(const struct spec_args *args, char **words)
 {
 	cJSON *array = args->json ? cJSON_CreateArray() : NULL;
 
 	for (unsigned i = 0; i < spec_count; i++) {
 		const struct spec_entry *e = &spec_entries[i];
+		bool good = wanted(args, e);
 
-		if (!wanted(args, e))
+		for (char **w = words; good && *w; w++)
+			good = mentions(e, *w);
+		if (!good)
 			continue;
 		if (array)
 			cJSON_AddItemToArray(array, json_entry(e));
@@ -335,8 +345,8 @@ static int run(const struct spec_args *args, char **words)
 		return EXIT_USAGE;
 	if (!words[0])
 		return summary(args);
-	if (!strcmp(words[0], "list") && !words[1])
-		return list(args);
+	if (!strcmp(words[0], "list"))
+		return list(args, words + 1);
 	if (!strcmp(words[0], "show") && words[1])
 		return show(args, words + 1);
 	fprintf(stderr, "usage: %s\n", spec_usage.usage);

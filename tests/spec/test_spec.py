@@ -198,6 +198,9 @@ def test_filters():
         every = spec_json("list")
         some = spec_json("list", option, value)
         assert some == [e for e in every if e[key] == value] and 0 < len(some) < len(every), option
+    some = spec_json("list", "2.1.2", "reset")
+    assert "V2.1.2-2" in [e["id"] for e in some], some
+    assert all("reset" in e["text"].lower() and "2.1.2" in e["source"] for e in some), some
     status, out, _ = run(CONFORM, "spec", "list", "--area", "own", "--binds", "platform")
     assert status == 0 and all(line.startswith("PLAT-") for line in out.splitlines()), out
 
