@@ -52,7 +52,7 @@ static const struct config configs[] = {
 		{ "--fact", "cols=80", "--fact", "rows=25", "--echo", "{dir}/console" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/console" } },
 	{ "console-ports", "console",
-		{ "--fact", "ports=gps log", "--echo", "{dir}/ports", "--echo", "{dir}/ports.gps",
+		{ "--fact", "ports=3", "--echo", "{dir}/ports", "--echo", "{dir}/ports.gps",
 			"--echo", "{dir}/ports.log" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/ports",
 			"--ports", "gps,log" } },

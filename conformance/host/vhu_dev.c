@@ -80,12 +80,20 @@ static int features(struct drv_dev *dev, uint64_t *offered)
 	return result(v, ret, "GET_FEATURES");
 }
 
-/* A refusal becomes a FEATURES_OK that does not stay, as front-ends tell their guests. */
+/*
+ * A refusal becomes a FEATURES_OK that does not stay, as front-ends tell their guests. They pass on
+ * neither bits that vhost-user has taken for itself nor a choice that comes after FEATURES_OK.
+ */
 static int accept_features(struct drv_dev *dev, uint64_t bits)
 {
 	struct vhu_dev *v = from(dev);
-	int ret = *v->gone ? -ENOTCONN : vhud_accept(v->conn, bits);
+	int ret;
 
+	if (*v->gone)
+		return DRV_GONE;
+	if (v->status & VIRTIO_S_FEATURES_OK)
+		return 0;
+	ret = bits & NOT_VIRTIO ? -EREMOTEIO : vhud_accept(v->conn, bits);
 	v->refused = ret == -EREMOTEIO;
 	return v->refused ? 0 : result(v, ret, "SET_FEATURES");
 }
@@ -190,6 +198,7 @@ static void forget(struct vhu_dev *v)
 		r->interrupts = 0;
 	}
 	v->config_interrupts = 0;
+	v->status = 0;
 	v->refused = v->shared = false;
 	vhud_inflight_drop(v->conn);
 }
