@@ -30,11 +30,27 @@ struct blk_header {
 	le64 sector;
 };
 
-/* Answers a request; `moved` is the number of data bytes put into the guest's buffers. */
+/* Zeroes the last `len` bytes of the guest's buffers that are in front of the status. */
+static void zero_rest(const struct vq_chain *c, uint64_t len)
+{
+	for (unsigned i = c->n_in; i-- > 0 && len;) {
+		const struct iovec *v = &vq_in(c)[i];
+		size_t n = (size_t)min_u64(v->iov_len, len);
+
+		memset((uint8_t *)v->iov_base + v->iov_len - n, 0, n);
+		len -= n;
+	}
+}
+
+/* Answers a request; `moved` is the number of data bytes put into the guest's buffers. The used
+ * length covers the status, so that all before it has to be written (VIRTIO 1.4, 2.7.8.2). */
 static void complete(struct blk *b, struct blk_req *r, uint8_t status, uint64_t moved)
 {
+	uint64_t room = r->chain->in_len - 1;
+
+	zero_rest(r->chain, room - moved);
 	*r->status = status;
-	vq_push(b->vdev.queues[r->q], r->chain, (uint32_t)moved + 1);
+	vq_push(b->vdev.queues[r->q], r->chain, (uint32_t)(room + 1));
 	b->pushed |= UINT64_C(1) << r->q;
 	b->errors += status == BLK_S_IOERR;
 	b->unsupported += status == BLK_S_UNSUPP;
@@ -197,8 +213,7 @@ static void segments(struct blk *b, struct blk_req *r, unsigned feature, enum di
 	submit(b, r);
 }
 
-/* Requests answered from memory: `len` bytes of `data`, the rest of the guest's buffer is zeroed.
- */
+/* Requests answered from memory: `len` bytes of `data`. */
 static void answer(struct blk *b, struct blk_req *r, const void *data, size_t len)
 {
 	struct iov_iter it;
@@ -208,9 +223,7 @@ static void answer(struct blk *b, struct blk_req *r, const void *data, size_t le
 		return;
 	}
 	iov_iter_init(&it, r->io.iov, r->io.niov);
-	iov_write(&it, data, len);
-	iov_zero(&it, r->io.len - len);
-	complete(b, r, BLK_S_OK, r->io.len);
+	complete(b, r, BLK_S_OK, iov_write(&it, data, len));
 }
 
 static void get_id(struct blk *b, struct blk_req *r)
@@ -263,8 +276,30 @@ static void use_writable(struct blk_req *r)
 	r->io.iov = vq_in(c);
 	r->io.niov = c->n_in;
 	r->io.len = c->in_len - 1;
-	if (!--r->io.iov[c->n_in - 1].iov_len)
+	if (!r->io.iov[c->n_in - 1].iov_len)
 		r->io.niov--;
+}
+
+/* Finds the data of a request. False: it goes both ways or the wrong one, and the driver would take
+ * a success for more than was done. */
+static bool find_data(struct blk_req *r)
+{
+	switch (r->type) {
+	case BLK_T_IN:
+	case BLK_T_GET_ID:
+	case BLK_T_GET_LIFETIME:
+		use_writable(r);
+		return r->chain->out_len == sizeof(struct blk_header);
+	case BLK_T_OUT:
+	case BLK_T_DISCARD:
+	case BLK_T_WRITE_ZEROES:
+	case BLK_T_SECURE_ERASE:
+		use_readable(r);
+		return r->chain->in_len == 1;
+	default:
+		r->io.niov = 0;
+		return true;
+	}
 }
 
 static void dispatch(struct blk *b, struct blk_req *r, const struct blk_header *h)
@@ -272,10 +307,10 @@ static void dispatch(struct blk *b, struct blk_req *r, const struct blk_header *
 	uint64_t sector = le64toh(h->sector);
 
 	r->type = le32toh(h->type);
-	if (r->type == BLK_T_IN || r->type == BLK_T_GET_ID || r->type == BLK_T_GET_LIFETIME)
-		use_writable(r);
-	else
-		use_readable(r);
+	if (!find_data(r)) {
+		complete(b, r, BLK_S_IOERR, 0);
+		return;
+	}
 	switch (r->type) {
 	case BLK_T_IN:
 		r->io.op = DISK_READ;
@@ -317,7 +352,7 @@ static void dispatch(struct blk *b, struct blk_req *r, const struct blk_header *
 static void request(struct blk *b, unsigned q, struct vq_chain *c)
 {
 	struct blk_req *r = b->free;
-	const struct iovec *last = c->n_in ? &vq_in(c)[c->n_in - 1] : NULL;
+	struct iovec *last;
 	struct blk_header h;
 	struct iov_iter it;
 
@@ -331,7 +366,8 @@ static void request(struct blk *b, unsigned q, struct vq_chain *c)
 	}
 	b->free = r->next_free;
 	r->chain = c;
-	r->status = (uint8_t *)last->iov_base + last->iov_len - 1;
+	last = &vq_in(c)[c->n_in - 1];
+	r->status = (uint8_t *)last->iov_base + --last->iov_len;
 	r->q = (uint16_t)q;
 	r->busy = true;
 	r->nsegs = r->seg = 0;
