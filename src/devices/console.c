@@ -347,13 +347,17 @@ static void serve_control_tx(struct console *con)
 		struct control m;
 		struct iov_iter it;
 
-		iov_iter_init(&it, chain->iov, chain->n_out);
-		if (chain->n_in || iov_read(&it, &m, sizeof(m)) != sizeof(m)) {
+		if (chain->n_in) {
 			vdev_broken(&con->dev, CONTROL_TX,
-				"a control message is device-writable or too short (5.3.6.2)");
+				"a device-writable buffer in the control transmitq (5.3.6.2)");
 			return;
 		}
-		control_message(con, &m);
+		memset(&m, 0, sizeof(m));
+		iov_iter_init(&it, chain->iov, chain->n_out);
+		if (iov_read(&it, &m, sizeof(m)) == sizeof(m))
+			control_message(con, &m);
+		else
+			bad_control(con, &m, "it is too short");
 		vq_push(vq, chain, 0);
 	}
 	vq_flush(vq);
