@@ -338,8 +338,8 @@ void vio_set_status(struct vio *vio, uint8_t status)
 		reset(vio);
 		return;
 	}
-	/* Bits are only ever added (VIRTIO 1.4, 2.1.1); NEEDS_RESET is ours. */
-	status = (uint8_t)((status & ~VIRTIO_S_NEEDS_RESET) | before);
+	/* Bits are only ever added (VIRTIO 1.4, 2.1.1). */
+	status = (uint8_t)((status & VIRTIO_S_DRIVERS) | before);
 	if ((status & ~before & VIRTIO_S_FEATURES_OK) && !accept_features(vio))
 		status &= (uint8_t)~VIRTIO_S_FEATURES_OK;
 	if (!(status & VIRTIO_S_FEATURES_OK))

@@ -174,13 +174,13 @@ static void driver_ok(struct vdev *dev)
 void vdev_set_status(struct vdev *dev, uint8_t status)
 {
 	const uint8_t checked = VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK;
-	uint8_t added = status & (uint8_t)~dev->status;
+	uint8_t added = status & (uint8_t)(VIRTIO_S_DRIVERS & ~dev->status);
 
 	if (!status) {
 		vdev_reset(dev);
 		return;
 	}
-	/* NEEDS_RESET is the device's: the driver neither sets nor clears it. */
+	/* NEEDS_RESET is the device's: the driver does not clear it either. */
 	if (dev->status & ~status & ~VIRTIO_S_NEEDS_RESET) {
 		if (may_complain(dev))
 			log_warn(dev->log,
@@ -188,7 +188,7 @@ void vdev_set_status(struct vdev *dev, uint8_t status)
 				status, dev->status);
 		return;
 	}
-	dev->status |= added & (uint8_t) ~(checked | VIRTIO_S_NEEDS_RESET);
+	dev->status |= added & (uint8_t)~checked;
 	if (added & VIRTIO_S_FEATURES_OK) {
 		if (dev->negotiated)
 			dev->status |= VIRTIO_S_FEATURES_OK;

@@ -26,6 +26,11 @@
 #define VIRTIO_S_FEATURES_OK 8u
 #define VIRTIO_S_NEEDS_RESET 64u
 #define VIRTIO_S_FAILED	     128u
+/* What a driver can set. All else is ignored: NEEDS_RESET is the device's, SUSPEND (16) belongs to
+ * a feature that is not offered (3.4.2), and 32 is reserved. */
+#define VIRTIO_S_DRIVERS                                                                           \
+	(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_DRIVER_OK | VIRTIO_S_FEATURES_OK |      \
+		VIRTIO_S_FAILED)
 
 /* Feature bit numbers of the core (VIRTIO 1.4, 6). */
 #define VIRTIO_F_INDIRECT_DESC	 28

@@ -222,6 +222,8 @@ static void status_goes_one_way(struct tap *t)
 	CHECK_EQ(t, toy->started, 1);
 	vdev_set_status(dev, 15);
 	CHECK_EQ(t, toy->started, 1);
+	vdev_set_status(dev, 15 | 16 | 32); /* SUSPEND, and a reserved bit */
+	CHECK_EQ(t, dev->status, 15);
 	vdev_set_status(dev, 15 | VIRTIO_S_FAILED);
 	CHECK_EQ(t, dev->status, 15 | VIRTIO_S_FAILED);
 	vdev_set_status(dev, 0);
