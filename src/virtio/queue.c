@@ -11,6 +11,8 @@
 
 /* More pieces than any chain of legal descriptors in a legal memory map can have. */
 #define CHAIN_IOV_MAX (2 * VQ_SIZE_MAX)
+/* Ranges of memory that an indirect table can lie across. */
+#define TABLE_PIECES_MAX 8
 
 void vq_ring_sizes(uint16_t size, bool packed, uint32_t *desc, uint32_t *driver, uint32_t *device)
 {
@@ -73,6 +75,7 @@ static void arrays_free(struct vq *vq)
 	free(vq->iov);
 	free(vq->free_slots);
 	free(vq->busy);
+	free(vq->table);
 	free(vq->order);
 	free(vq->resubmit);
 	free(vq->lists);
@@ -298,6 +301,40 @@ bool vq_chain_add_pieces(struct vq *vq, struct vq_chain *c, const struct desc *d
 	return true;
 }
 
+/*
+ * A copy of an indirect table. For those that lie across ranges of memory, or not at a multiple of
+ * 8: a table can be anywhere (2.7.5.3, 2.8.7).
+ */
+static const struct vring_desc *table_copy(struct vq *vq, const struct desc *d)
+{
+	const size_t max = sizeof(*vq->table) * max_u64(vq->size, INDIRECT_MAX);
+	struct iovec pieces[TABLE_PIECES_MAX];
+	uint8_t *to;
+	int n;
+
+	if (d->len > max) {
+		vq_break(vq, "an indirect table is too long (VIRTIO 1.4, 2.7.5.3.1, 2.8.19)");
+		return NULL;
+	}
+	n = gm_iov(vq->gm, d->addr, d->len, pieces, ARRAY_LEN(pieces));
+	if (n < 0) {
+		vq_break(vq, "an indirect table lies outside guest memory");
+		return NULL;
+	}
+	if (!vq->table)
+		vq->table = malloc(max);
+	if (!vq->table) {
+		vq_break(vq, "no memory to take a chain");
+		return NULL;
+	}
+	to = (uint8_t *)vq->table;
+	for (int i = 0; i < n; i++) {
+		memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+		to += pieces[i].iov_len;
+	}
+	return vq->table;
+}
+
 const struct vring_desc *vq_indirect_table(
 	struct vq *vq, const struct desc *d, unsigned flags, uint32_t *count)
 {
@@ -318,12 +355,7 @@ const struct vring_desc *vq_indirect_table(
 		return NULL;
 	}
 	table = vq_host(vq, d->addr, d->len);
-	if (!table || (uintptr_t)table & 7) {
-		vq_break(vq, table ? "an indirect table is not aligned to 8 bytes"
-				   : "an indirect table lies outside guest memory");
-		return NULL;
-	}
-	return table;
+	return likely(aligned(table, 8)) ? table : table_copy(vq, d);
 }
 
 int vq_pop_batch(struct vq *vq, struct vq_chain **chains, unsigned max)

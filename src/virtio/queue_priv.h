@@ -122,6 +122,8 @@ struct vq {
 	uint16_t *free_slots;	 /* a stack, so that few chains stay in the cache */
 	uint64_t *busy;		 /* bitmap of the heads / buffer ids in flight */
 
+	struct vring_desc *table; /* room for the copy of an indirect table; NULL until needed */
+
 	/* IN_ORDER: the chains that are out, oldest first, as slots. */
 	uint16_t *order;
 	uint32_t order_mask, order_in, order_out;
