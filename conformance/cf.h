@@ -35,9 +35,11 @@ enum cf_verdict { CF_PASS, CF_FAIL, CF_SKIP };
 #define CF_ECHO	   8u  /* needs target->echo */
 #define CF_PCI	   16u /* needs the pci transport: ops->name is "pci" */
 #define CF_MMIO	   32u
-#define CF_GUEST   64u	/* needs target->guest */
-#define CF_STATUS  128u /* needs a device status that can be read */
-#define CF_IRQ	   256u /* needs ops->interrupts */
+#define CF_GUEST   64u	 /* needs target->guest */
+#define CF_STATUS  128u	 /* needs a device status that can be read */
+#define CF_IRQ	   256u	 /* needs ops->interrupts */
+#define CF_PACKED  512u	 /* runs once, with packed rings */
+#define CF_LONG	   1024u /* tens of thousands of requests: left out in a guest */
 
 struct cf;
 
@@ -76,6 +78,9 @@ struct cf_target {
 	/* Memory for buffers; devices reach it. Not the devices' own. */
 	uint8_t *mem;
 	size_t mem_len;
+	/* [opt] Where in `mem`, behind its first megabytes, two of the ranges meet in which devices
+	 * get to know of memory. */
+	uint8_t *seam;
 	uint64_t hole;	   /* device address where 64 KiB of nothing are */
 	uint64_t readonly; /* device address of 4 KiB that devices may not write; 0: none */
 	uint64_t limit;	   /* nanoseconds that a device may take for an answer */

@@ -5,6 +5,19 @@
 #include "conformance/cf.h"
 
 extern const struct cf_case cf_cases_probe[];
+extern const struct cf_case cf_cases_status[];
+extern const struct cf_case cf_cases_features[];
+extern const struct cf_case cf_cases_config[];
+extern const struct cf_case cf_cases_vq[];
+extern const struct cf_case cf_cases_split[];
+extern const struct cf_case cf_cases_packed[];
+extern const struct cf_case cf_cases_indirect[];
+extern const struct cf_case cf_cases_event[];
+extern const struct cf_case cf_cases_inorder[];
+extern const struct cf_case cf_cases_reset[];
+extern const struct cf_case cf_cases_hostile[];
+extern const struct cf_case cf_cases_hostile_split[];
+extern const struct cf_case cf_cases_hostile_packed[];
 extern const struct cf_case cf_cases_net_config[];
 extern const struct cf_case cf_cases_net_frames[];
 extern const struct cf_case cf_cases_net_offload[];

@@ -377,6 +377,7 @@ static void fill_in(struct vhu_target *t)
 	t->cf.platform = &t->platform;
 	t->cf.mem = t->mem.base + 2 * DEV_MEM;
 	t->cf.mem_len = BUF_MEM;
+	t->cf.seam = t->mem.base + t->mem.split;
 	t->cf.hole = t->mem.gpa + t->mem.len;
 	t->cf.limit = t->opts.limit_ms * UINT64_C(1000000);
 	t->cf.fact = fact;
