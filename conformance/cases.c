@@ -17,6 +17,8 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_hostile,
 	cf_cases_hostile_split,
 	cf_cases_hostile_packed,
+	cf_cases_hostile_rings,
+	cf_cases_hostile_twice,
 	cf_cases_net_config,
 	cf_cases_net_frames,
 	cf_cases_net_offload,

@@ -18,6 +18,8 @@ extern const struct cf_case cf_cases_reset[];
 extern const struct cf_case cf_cases_hostile[];
 extern const struct cf_case cf_cases_hostile_split[];
 extern const struct cf_case cf_cases_hostile_packed[];
+extern const struct cf_case cf_cases_hostile_rings[];
+extern const struct cf_case cf_cases_hostile_twice[];
 extern const struct cf_case cf_cases_net_config[];
 extern const struct cf_case cf_cases_net_frames[];
 extern const struct cf_case cf_cases_net_offload[];

@@ -332,53 +332,6 @@ static void table_too_long(struct cf *c)
 	must_break(c, &s);
 }
 
-/* Ring areas. */
-
-/* A queue whose rings, one of three, lie where nothing is: never read, and nothing happens. */
-static void area_in_hole(struct cf *c, unsigned which)
-{
-	const struct cf_probe *p = cf_probe(c);
-	uint64_t hole = cf_target(c)->hole;
-	struct drv_queue_addr bad;
-	struct drv_queue *q;
-	struct vq_req r;
-
-	if (!vq_req_make(c, &r) || !cf_begin(c, 0) || !(q = cf_queue(c, p->queue, 16)))
-		return;
-	bad = q->addr;
-	*(which == 0 ? &bad.desc : which == 1 ? &bad.driver : &bad.device) = hole;
-	/* Begins anew, as the queue has been enabled. */
-	if (!cf_begin(c, 0))
-		return;
-	q->dev->ops->queue_start(q->dev, p->queue, &bad);
-	q->dev->ops->set_status(q->dev,
-		VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK);
-	drv_ring_init(&q->ring, &q->config);
-	drv_ring_add(&q->ring, r.sg, r.n_out, r.n_in, &r);
-	drv_ring_publish(&q->ring);
-	vq_kick(q);
-	if (!vq_quiet(c, q) || !vq_req_untouched(c, &r))
-		return;
-	q = cf_up_probe(c, 0);
-	if (q)
-		cf_probe_works(c, q);
-}
-
-static void descriptors_in_hole(struct cf *c)
-{
-	area_in_hole(c, 0);
-}
-
-static void driver_area_in_hole(struct cf *c)
-{
-	area_in_hole(c, 1);
-}
-
-static void device_area_in_hole(struct cf *c)
-{
-	area_in_hole(c, 2);
-}
-
 #define BOTH  .flags = CF_RINGS | CF_HOSTILE
 #define TABLE BOTH, .needs = INDIRECT
 
@@ -408,8 +361,5 @@ const struct cf_case cf_cases_hostile[] = {
 	{ "hostile.table.too_long", "ROB-2", table_too_long, TABLE },
 	{ "hostile.table.readable_in_hole", "ROB-2 ROB-23", readable_in_hole_by_table, TABLE },
 	{ "hostile.table.writable_in_hole", "ROB-2 ROB-4", writable_in_hole_by_table, TABLE },
-	{ "hostile.rings.descriptors_in_hole", "ROB-14", descriptors_in_hole, BOTH },
-	{ "hostile.rings.driver_area_in_hole", "ROB-14", driver_area_in_hole, BOTH },
-	{ "hostile.rings.device_area_in_hole", "ROB-14", device_area_in_hole, BOTH },
 	{ 0 },
 };

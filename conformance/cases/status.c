@@ -66,6 +66,20 @@ static void not_cleared(struct cf *c)
 		cf_probe_works(c, q);
 }
 
+/* The same status again starts nothing anew. */
+static void again(struct cf *c)
+{
+	const uint8_t all = ACK | DRIVER | FEATURES_OK | DRIVER_OK;
+	struct drv_queue *q = cf_up_probe(c, 0);
+	struct vq_req r;
+
+	if (!q || !vq_req_make(c, &r))
+		return;
+	for (unsigned i = 0; i < 20; i++)
+		if (!set(c, all) || !is(c, all, "after the same again") || !vq_req_do(c, q, &r))
+			return;
+}
+
 /* DRIVER_OK without FEATURES_OK: the bit is not taken and nothing runs. */
 static void driver_ok_without_features(struct cf *c)
 {
@@ -207,6 +221,7 @@ const struct cf_case cf_cases_status[] = {
 	{ "status.bits.step_by_step", "V2.4.1-1", step_by_step, .flags = CF_STATUS },
 	{ "status.bits.failed", "V2.4.1-1", failed, .flags = CF_STATUS },
 	{ "status.bits.not_cleared", "ROB-24", not_cleared, .flags = CF_STATUS | CF_HOSTILE },
+	{ "status.bits.again", "ROB-1", again, .flags = CF_RINGS | CF_STATUS },
 	{ "status.bits.suspend_ignored", "V3.4.2-1", suspend_ignored,
 		.flags = CF_STATUS | CF_HOSTILE },
 	{ "status.bits.reserved", "ROB-1", reserved_bit, .flags = CF_STATUS | CF_HOSTILE },

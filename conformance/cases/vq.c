@@ -219,6 +219,34 @@ static void length_is_written(struct cf *c)
 			return;
 }
 
+/* What a used entry speaks of is there the moment it is: seen without a rest in between. */
+static void complete_when_shown(struct cf *c)
+{
+	const struct cf_probe *p = cf_probe(c);
+	struct vq_req r;
+	struct drv_queue *q = up(c, &r, 0, 64);
+
+	for (unsigned i = 0; q && i < 200; i++) {
+		uint64_t limit = cf_limit(c);
+		uint32_t len, last;
+		void *cookie;
+
+		cf_fill(r.in, (uint8_t)i, r.in_len);
+		if (!cf_submit(c, q, r.sg, r.n_out, r.n_in, &r))
+			return;
+		while (!drv_ring_used(&q->ring) && drv_now(q->dev) < limit)
+			;
+		if (!cf_check(c, drv_ring_get(&q->ring, &cookie, &len) == 1,
+			    "request %u: no used entry, or one of no buffer", i) ||
+			!vq_len_right(c, len))
+			return;
+		/* The last byte of a block device is its status; random bytes may be anything. */
+		last = r.in && p->device == 2 ? r.in[len - 1] : 0;
+		if (!cf_eq(c, last, 0, "the last byte below the used length"))
+			return;
+	}
+}
+
 /* A device that only reads has written nothing. */
 static void length_of_reading(struct cf *c)
 {
@@ -373,6 +401,8 @@ const struct cf_case cf_cases_vq[] = {
 	{ "vq.framing.overlapping", "ROB-1", overlapping, .flags = CF_RINGS | CF_HOSTILE },
 	{ "vq.readable.untouched", "V2.7.5.1-1 V2.8.15-1", framing_two, .flags = CF_RINGS },
 	{ "vq.used.length_is_written", "V2.7.8.2-2 ROB-8", length_is_written, .flags = CF_RINGS },
+	{ "vq.used.complete_when_shown", "V2.7.8.2-1 V2.7.8.2-2", complete_when_shown,
+		.flags = CF_RINGS },
 	{ "vq.used.length_of_reading", "V2.7.8.2-2 ROB-8", length_of_reading, .flags = CF_RINGS },
 	{ "vq.used.each_once", "ROB-7 V2.8.12-1", each_once, .flags = CF_RINGS },
 	{ "vq.notify.spurious", "V2.7.10.2-5", spurious_notifications, .flags = CF_RINGS },
