@@ -445,7 +445,8 @@ const struct cf_case cf_cases_net_offload[] = {
 		CF_PEER | CF_RINGS, BIT(GUEST_TSO4) | BIT(MRG_RXBUF) },
 	{ "net.tso.negotiated_only",
 		"V5.1.9.4.1-7 V5.1.9.4.1-8 V5.1.9.4.1-9 V5.1.9.4.1-10 V5.1.9.4.1-11 V5.1.9.4.1-12 "
-		"V5.1.9.4.1-13 V5.1.9.4.1-24 V5.1.9.4.1-27",
+		"V5.1.9.4.1-13 V5.1.9.4.1-21 V5.1.9.4.1-23 V5.1.9.4.1-24 V5.1.9.4.1-27 "
+		"V5.1.9.4.1-31 V5.1.9.4.1-36 V5.1.9.4.1-39",
 		gso_negotiated_only, NET, CF_PEER },
 	{ "net.tso.flags", "NET-1", tso_flags, NET, CF_PEER, BIT(HOST_TSO4) | BIT(HOST_ECN) },
 	{ "net.tso.ecn_whole", "V5.1.9.4.1-14", tso_ecn_whole, NET, CF_PEER,
