@@ -12,6 +12,7 @@
 #include "drivers/console.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
+#include "drivers/vsock.h"
 #include "machine.h"
 #include "tap.h"
 
@@ -163,10 +164,10 @@ static void blk_async(struct tap *t)
 	machine_close(m);
 }
 
-static int listen_on(const char *path)
+static int listen_on(const char *path, int type)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket(AF_UNIX, type, 0);
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	unlink(path);
@@ -288,7 +289,7 @@ static void net_mtu(struct tap *t, const char *mtu, uint32_t len)
 {
 	static uint8_t frame[20000], back[20000];
 	char path[128];
-	int fd, listener = listen_on(in_dir(path, "passt"));
+	int fd, listener = listen_on(in_dir(path, "passt"), SOCK_STREAM);
 	struct machine *m = machine_open(kind, &vdev_net, "passt-socket", path, "mtu", mtu, "mac",
 		"02:00:00:00:00:05", "queues", "2", NULL);
 	struct drv_net n;
@@ -344,7 +345,7 @@ static void net_control(struct tap *t)
 {
 	static const uint8_t macs[3][6] = { { 2, 1 }, { 2, 2 }, { 1, 0, 0x5e } };
 	char path[128];
-	int listener = listen_on(in_dir(path, "passt"));
+	int listener = listen_on(in_dir(path, "passt"), SOCK_STREAM);
 	struct machine *m =
 		machine_open(kind, &vdev_net, "passt-socket", path, "queues", "4", NULL);
 	struct drv_net n;
@@ -362,6 +363,116 @@ static void net_control(struct tap *t)
 	CHECK_EQ(t, drv_net_ctrl(&n, 99, 0, NULL, 0), DRV_ERROR);
 	CHECK_EQ(t, drv_net_ctrl(&n, VIRTIO_NET_CTRL_MQ, 0, "\0", 2), DRV_ERROR);
 	close(listener);
+	machine_close(m);
+}
+
+/* The host's end of a connection that the guest makes to this port. */
+static int host_end(int listener)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	int fd = poll(&p, 1, 10000) == 1 ? accept(listener, NULL, NULL) : -1;
+
+	close(listener);
+	return fd;
+}
+
+static void vsock(struct tap *t)
+{
+	static uint8_t memory[2][8192], out[100000], back[100000];
+	char path[128], port[140], line[64];
+	struct machine *m =
+		machine_open(kind, &vdev_vsock, "cid", "9", "uds", in_dir(path, "vs"), NULL);
+	struct drv_vsock_conn c = { .buf = memory[0], .size = sizeof(memory[0]) };
+	struct drv_vsock_conn d = { .buf = memory[1], .size = sizeof(memory[1]) };
+	struct drv_vsock v;
+	uint32_t len = 0, n = 0;
+	int fd, listener;
+
+	REQUIRE(t, !drv_vsock_open(&v, m->dev));
+	CHECK_EQ(t, v.cid, 9);
+	snprintf(port, sizeof(port), "%s_77", path);
+	CHECK_EQ(t, drv_vsock_connect(&v, &c, 2, 78, 1, machine_until()), DRV_REFUSED);
+	CHECK_EQ(t, drv_vsock_connect(&v, &c, 2, 78, 3, machine_until()), DRV_UNSUPPORTED);
+	listener = listen_on(port, SOCK_STREAM);
+	REQUIRE(t, !drv_vsock_connect(&v, &c, 2, 77, 1, machine_until()));
+	fd = host_end(listener);
+	for (unsigned i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)(i * 5 + i / 253);
+	CHECK_EQ(t, drv_vsock_send(&c, out, sizeof(out), machine_until()), 0);
+	CHECK(t, gets_bytes(fd, back, sizeof(back)) && !memcmp(out, back, sizeof(out)));
+	/* Much more than the receive buffer: credit has to be given again and again. */
+	CHECK_EQ(t, write(fd, out, sizeof(out)), sizeof(out));
+	memset(back, 0, sizeof(back));
+	for (n = 0; n < sizeof(back); n += len)
+		REQUIRE(t, !drv_vsock_recv(&c, back + n, sizeof(back) - n, &len, machine_until()) &&
+				   len);
+	CHECK(t, !memcmp(out, back, sizeof(out)));
+	CHECK_EQ(t, drv_vsock_recv(&c, back, 1, &len, 0), DRV_TIMEOUT);
+
+	/* The other way round, meanwhile. */
+	CHECK_EQ(t, drv_vsock_listen(&v, &d, 5, 1), 0);
+	listener = attach(path);
+	CHECK_EQ(t, write(listener, "CONNECT 5\n", 10), 10);
+	CHECK_EQ(t, drv_vsock_accept(&d, machine_until()), 0);
+	CHECK(t, gets_bytes(listener, line, 3) && !memcmp(line, "OK ", 3));
+	while (gets_bytes(listener, line, 1) && line[0] != '\n')
+		;
+	CHECK_EQ(t, write(listener, "abc", 3), 3);
+	CHECK_EQ(t, drv_vsock_recv(&d, back, 100, &len, machine_until()), 0);
+	CHECK(t, len == 3 && !memcmp(back, "abc", 3));
+	CHECK_EQ(t, drv_vsock_shutdown(&d, DRV_VSOCK_SHUT_SEND), 0);
+	CHECK_EQ(t, read(listener, line, 1), 0);
+	CHECK_EQ(t, drv_vsock_send(&d, "x", 1, machine_until()), DRV_GONE);
+	close(listener);
+	CHECK_EQ(t, drv_vsock_recv(&d, back, 1, &len, machine_until()), 0);
+	CHECK_EQ(t, len, 0);
+
+	CHECK_EQ(t, drv_vsock_send(&c, "!", 1, machine_until()), 0);
+	CHECK_EQ(t, drv_vsock_close(&c, machine_until()), 0);
+	CHECK_EQ(t, c.state, DRV_VSOCK_CLOSED);
+	CHECK(t, gets_bytes(fd, line, 1) && read(fd, line, 1) == 0);
+	close(fd);
+	drv_vsock_close(&d, machine_until());
+	CHECK(t, !v.conns && !v.bad_packets);
+	machine_close(m);
+}
+
+static void vsock_messages(struct tap *t)
+{
+	static uint8_t memory[8192], out[6000], back[6000];
+	char path[128], port[160];
+	struct machine *m =
+		machine_open(kind, &vdev_vsock, "cid", "9", "uds", in_dir(path, "vs"), NULL);
+	struct drv_vsock_conn c = { .buf = memory, .size = sizeof(memory) };
+	struct drv_vsock v;
+	uint32_t len = 0;
+	int fd, listener;
+
+	snprintf(port, sizeof(port), "%s_77", path);
+	listener = listen_on(port, SOCK_SEQPACKET);
+	REQUIRE(t, !drv_vsock_open(&v, m->dev));
+	REQUIRE(t, !drv_vsock_connect(&v, &c, 2, 77, 2, machine_until()));
+	fd = host_end(listener);
+	memset(out, 'm', sizeof(out));
+	CHECK_EQ(t, drv_vsock_send(&c, out, sizeof(out), machine_until()), 0);
+	CHECK_EQ(t, drv_vsock_send(&c, "2nd", 3, machine_until()), 0);
+	CHECK_EQ(t, recv(fd, back, sizeof(back), 0), sizeof(back));
+	CHECK_EQ(t, recv(fd, back, sizeof(back), 0), 3);
+	/* More messages than can be remembered; they wait. */
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(t, send(fd, out, i + 1, 0), i + 1);
+	for (unsigned i = 0; i < 40; i++) {
+		CHECK_EQ(t, drv_vsock_poll(&v), 0);
+		CHECK_EQ(t, drv_vsock_recv(&c, back, sizeof(back), &len, machine_until()), 0);
+		CHECK_EQ(t, len, i + 1);
+	}
+	CHECK_EQ(t, send(fd, out, 5000, 0), 5000);
+	CHECK_EQ(t, drv_vsock_recv(&c, back, 10, &len, machine_until()), DRV_NO_MEMORY);
+	CHECK_EQ(t, len, 10);
+	close(fd);
+	CHECK_EQ(t, drv_vsock_recv(&c, back, 10, &len, machine_until()), DRV_GONE);
+	drv_vsock_close(&c, machine_until());
+	CHECK(t, !v.conns);
 	machine_close(m);
 }
 
@@ -384,6 +495,8 @@ int main(void)
 		TAP_RUN(&t, net);
 		TAP_RUN(&t, net_jumbo);
 		TAP_RUN(&t, net_control);
+		TAP_RUN(&t, vsock);
+		TAP_RUN(&t, vsock_messages);
 	}
 	return tap_done(&t);
 }
