@@ -31,8 +31,9 @@ static int read_config(struct drv_net *n, uint16_t pairs, uint16_t *max_pairs)
 		r = drv_config(n->dev, MTU, &n->mtu, 2);
 	if (!r && drv_has(n->dev, VIRTIO_NET_F_MQ))
 		r = drv_config(n->dev, MAX_PAIRS, max_pairs, 2);
-	if (!r && (n->mtu < 68 || !*max_pairs || *max_pairs > 0x8000))
-		r = DRV_BROKEN; /* 5.1.4.1 */
+	/* 5.1.4.1; with 0x8000 pairs the control queue would have no index. */
+	if (!r && (n->mtu < 68 || !*max_pairs || *max_pairs > 0x7fff))
+		r = DRV_BROKEN;
 	n->pairs = pairs < *max_pairs ? pairs : *max_pairs;
 	return r;
 }

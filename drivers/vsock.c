@@ -254,6 +254,16 @@ static int input(struct drv_vsock *v, uint64_t until)
 	return r ? r : again;
 }
 
+/* The same for those who wait for something: a device that never stops sending does not keep them
+ * longer. */
+static int wait_input(struct drv_vsock *v, uint64_t until)
+{
+	int r = input(v, until);
+
+	v->late = drv_now(v->dev) > until ? v->late + 1 : 0;
+	return !r && v->late > POLL_MAX ? DRV_TIMEOUT : r;
+}
+
 int drv_vsock_poll(struct drv_vsock *v)
 {
 	int r = 0;
@@ -328,7 +338,7 @@ int drv_vsock_connect(struct drv_vsock *v, struct drv_vsock_conn *c, uint64_t ci
 	c->peer_port = port;
 	r = say(c, OP_REQUEST, 0, NULL, 0);
 	while (!r && c->state == DRV_VSOCK_CONNECTING)
-		r = input(v, until);
+		r = wait_input(v, until);
 	if (!r && c->state == DRV_VSOCK_CLOSED)
 		return c->error;
 	if (r && c->state != DRV_VSOCK_CLOSED)
@@ -349,7 +359,7 @@ int drv_vsock_accept(struct drv_vsock_conn *c, uint64_t until)
 	int r = 0;
 
 	while (!r && c->state == DRV_VSOCK_LISTENING)
-		r = input(c->v, until);
+		r = wait_input(c->v, until);
 	return r;
 }
 
@@ -367,7 +377,7 @@ static int wait_for_credit(struct drv_vsock_conn *c, uint64_t until)
 	int r = credit(c) ? 0 : say(c, OP_CREDIT_REQUEST, 0, NULL, 0);
 
 	while (!r && c->state == DRV_VSOCK_OPEN && !credit(c))
-		r = input(c->v, until);
+		r = wait_input(c->v, until);
 	return r;
 }
 
@@ -421,7 +431,7 @@ int drv_vsock_recv(
 			*len = 0;
 			return messages ? DRV_GONE : 0;
 		}
-		r = input(c->v, until);
+		r = wait_input(c->v, until);
 	}
 	if (r)
 		return r;
@@ -456,7 +466,7 @@ int drv_vsock_close(struct drv_vsock_conn *c, uint64_t until)
 		while (!r && c->state == DRV_VSOCK_OPEN) {
 			c->read = c->received;
 			c->end_out = c->end_in;
-			r = input(c->v, until);
+			r = wait_input(c->v, until);
 		}
 		if (c->state == DRV_VSOCK_OPEN)
 			say(c, OP_RST, 0, NULL, 0);

@@ -70,6 +70,7 @@ struct drv_vsock {
 	uint32_t next_port;
 	uint8_t *held; /* a packet that has to wait, and its length */
 	uint32_t held_len;
+	uint32_t late; /* packets handled after the time was up */
 };
 
 int drv_vsock_open(struct drv_vsock *v, struct drv_dev *dev);
