@@ -46,7 +46,7 @@ static bool see(struct cf *c, struct seen *s)
 		return false;
 	cf_copy(s->copy, s->part, s->part_len);
 	at = s->copy + s->part_len;
-	for (unsigned i = 0; i < s->n; i++, at += s->r[i].in_len)
+	for (unsigned i = 0; i < s->n; at += s->r[i++].in_len)
 		cf_copy(at, s->r[i].in, s->r[i].in_len);
 	return true;
 }
@@ -58,7 +58,7 @@ static bool nothing_new(struct cf *c, const struct seen *s)
 	if (!cf_check(c, cf_same(s->copy, s->part, s->part_len),
 		    "the device wrote into the ring after the reset"))
 		return false;
-	for (unsigned i = 0; i < s->n; i++, at += s->r[i].in_len)
+	for (unsigned i = 0; i < s->n; at += s->r[i++].in_len)
 		if (!cf_check(c, cf_same(at, s->r[i].in, s->r[i].in_len),
 			    "the device wrote into a buffer after the reset"))
 			return false;
