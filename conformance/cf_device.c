@@ -125,6 +125,11 @@ bool cf_submit(struct cf *c, struct drv_queue *q, const struct drv_sg *sg, unsig
 {
 	int r = drv_ring_add(&q->ring, sg, n_out, n_in, cookie);
 
+	if (r == DRV_INVALID && n_out + n_in > q->ring.size) {
+		cf_skip(c, "queue %u has %u entries, the case has a buffer of %u elements",
+			q->index, q->ring.size, n_out + n_in);
+		return false;
+	}
 	if (!cf_check(c, !r, "queue %u: no room for a request of %u elements (%d)", q->index,
 		    n_out + n_in, r))
 		return false;

@@ -79,6 +79,30 @@ static void flush_offered(struct cf *c)
 	cf_check(c, cf_offered(c, VIRTIO_BLK_F_FLUSH), "FLUSH is not offered");
 }
 
+static void wce_offered(struct cf *c)
+{
+	cf_check(c, cf_offered(c, VIRTIO_BLK_F_CONFIG_WCE), "CONFIG_WCE is not offered");
+}
+
+/* What only a disk that can be written has any use for. */
+static void offered_if_writable(struct cf *c, unsigned bit, const char *name)
+{
+	if (cf_offered(c, VIRTIO_BLK_F_RO))
+		cf_skip(c, "the disk is read-only");
+	else
+		cf_check(c, cf_offered(c, bit), "%s is not offered", name);
+}
+
+static void discard_offered(struct cf *c)
+{
+	offered_if_writable(c, VIRTIO_BLK_F_DISCARD, "DISCARD");
+}
+
+static void zeroes_offered(struct cf *c)
+{
+	offered_if_writable(c, VIRTIO_BLK_F_WRITE_ZEROES, "WRITE_ZEROES");
+}
+
 static void flush_with_wce(struct cf *c)
 {
 	cf_check(c, cf_offered(c, VIRTIO_BLK_F_FLUSH), "CONFIG_WCE is offered without FLUSH");
@@ -297,6 +321,9 @@ const struct cf_case cf_cases_blk_config[] = {
 	{ "blk.config.fields_early", "V2.5.2-1", fields_early, DRV_ID_BLK },
 	{ "blk.config.padding", "V5.2.5.2-4", padding, DRV_ID_BLK },
 	{ "blk.config.flush_offered", "BLK-2 V5.2.5.2-1", flush_offered, DRV_ID_BLK },
+	{ "blk.config.wce_offered", "BLK-3", wce_offered, DRV_ID_BLK },
+	{ "blk.config.discard_offered", "BLK-4", discard_offered, DRV_ID_BLK },
+	{ "blk.config.zeroes_offered", "BLK-5", zeroes_offered, DRV_ID_BLK },
 	{ "blk.config.flush_with_wce", "BLK-3 V5.2.5.2-2", flush_with_wce, DRV_ID_BLK,
 		.needs = WCE },
 	{ "blk.config.blk_size", "BLK-1", blk_size, DRV_ID_BLK, .needs = F(BLK_SIZE) },
@@ -317,7 +344,7 @@ const struct cf_case cf_cases_blk_config[] = {
 	{ "blk.wce.under_load", "BLK-3", wce_under_load, DRV_ID_BLK, .needs = WCE_FLUSH },
 	{ "blk.wce.not_negotiated", "ROB-16", wce_not_negotiated, DRV_ID_BLK, .flags = CF_HOSTILE,
 		.needs = WCE_FLUSH },
-	{ "blk.wce.odd_value", "ROB-1", wce_odd_value, DRV_ID_BLK, .flags = CF_HOSTILE,
+	{ "blk.wce.odd_value", "BLK-3 ROB-1", wce_odd_value, DRV_ID_BLK, .flags = CF_HOSTILE,
 		.needs = WCE_FLUSH },
 	{ 0 },
 };

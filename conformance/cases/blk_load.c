@@ -9,6 +9,7 @@
 /* Requests in flight; the cookie of each is its header. */
 struct flight {
 	struct blk b;
+	unsigned n; /* at once: FLIGHT, or what the queue has room for */
 	struct blk_header *header;
 	uint8_t *status, *data;
 };
@@ -21,13 +22,23 @@ static bool flight_bufs(struct flight *f, struct cf *c)
 	return f->header && f->status && f->data;
 }
 
+static unsigned flight_size(const struct drv_queue *q)
+{
+	unsigned n = q->ring.size / 3u;
+
+	return n < FLIGHT ? n : FLIGHT;
+}
+
 static bool flight_up(struct flight *f, struct cf *c, uint64_t want, unsigned queues)
 {
 	if (cf_offered(c, VIRTIO_BLK_F_RO)) {
 		cf_skip(c, "the disk is read-only");
 		return false;
 	}
-	return flight_bufs(f, c) && blk_up(&f->b, c, want, queues);
+	if (!flight_bufs(f, c) || !blk_up(&f->b, c, want, queues))
+		return false;
+	f->n = flight_size(f->b.q);
+	return true;
 }
 
 static uint8_t *data_of(const struct flight *f, unsigned i)
@@ -84,7 +95,7 @@ static uint64_t place(const struct flight *f, unsigned i)
 
 static bool write_all(struct flight *f, uint32_t seed)
 {
-	for (unsigned i = 0; i < FLIGHT; i++) {
+	for (unsigned i = 0; i < f->n; i++) {
 		blk_fill(data_of(f, i), seed + i * FLIGHT_SECTORS, FLIGHT_SECTORS);
 		if (!launch(f, i, VIRTIO_BLK_T_OUT, place(f, i)))
 			return false;
@@ -94,7 +105,7 @@ static bool write_all(struct flight *f, uint32_t seed)
 
 static bool read_all(struct flight *f)
 {
-	for (unsigned i = 0; i < FLIGHT; i++)
+	for (unsigned i = 0; i < f->n; i++)
 		if (!launch(f, i, VIRTIO_BLK_T_IN, place(f, i)))
 			return false;
 	return true;
@@ -102,7 +113,7 @@ static bool read_all(struct flight *f)
 
 static bool all_hold(struct flight *f, uint32_t seed)
 {
-	for (unsigned i = 0; i < FLIGHT; i++)
+	for (unsigned i = 0; i < f->n; i++)
 		if (!cf_check(f->b.c,
 			    blk_filled(data_of(f, i), seed + i * FLIGHT_SECTORS, FLIGHT_SECTORS),
 			    "%u sectors from %llu do not hold what was written there",
@@ -113,7 +124,7 @@ static bool all_hold(struct flight *f, uint32_t seed)
 
 static bool read_back(struct flight *f, uint32_t seed)
 {
-	return read_all(f) && land(f, FLIGHT) && all_hold(f, seed);
+	return read_all(f) && land(f, f->n) && all_hold(f, seed);
 }
 
 static void in_flight(struct cf *c)
@@ -123,8 +134,7 @@ static void in_flight(struct cf *c)
 	if (!flight_up(&f, c, 0, 1))
 		return;
 	for (uint32_t round = 0; round < 8; round++)
-		if (!write_all(&f, round * 1000) || !land(&f, FLIGHT) ||
-			!read_back(&f, round * 1000))
+		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !read_back(&f, round * 1000))
 			return;
 }
 
@@ -137,8 +147,7 @@ static void in_flight_all_features(struct cf *c)
 	if (!flight_up(&f, c, want, 1))
 		return;
 	for (uint32_t round = 0; round < 4; round++)
-		if (!write_all(&f, round * 1000) || !land(&f, FLIGHT) ||
-			!read_back(&f, round * 1000))
+		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !read_back(&f, round * 1000))
 			return;
 }
 
@@ -149,17 +158,17 @@ static void mixed(struct cf *c)
 	uint8_t *buf = cf_buf(c, FLIGHT_LEN);
 
 	if (!buf || !flight_up(&f, c, DRV_FEATURE(VIRTIO_BLK_F_FLUSH), 1) || !write_all(&f, 500) ||
-		!land(&f, FLIGHT))
+		!land(&f, f.n))
 		return;
-	for (unsigned i = 0; i < FLIGHT; i++) {
+	for (unsigned i = 0; i < f.n; i++) {
 		if (i % 2)
 			blk_fill(data_of(&f, i), 9000 + i * FLIGHT_SECTORS, FLIGHT_SECTORS);
 		if (!launch(&f, i, i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, place(&f, i)))
 			return;
 	}
-	if (!land(&f, FLIGHT))
+	if (!land(&f, f.n))
 		return;
-	for (unsigned i = 0; i < FLIGHT; i++) {
+	for (unsigned i = 0; i < f.n; i++) {
 		uint32_t seed = (i % 2 ? 9000 : 500) + i * FLIGHT_SECTORS;
 
 		if (!blk_holds(&f.b, buf, place(&f, i), seed, FLIGHT_SECTORS))
@@ -211,7 +220,7 @@ static void all_queues(struct cf *c)
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		f.b.q = cf_q(c, i);
-		if (!write_all(&f, i * 1000) || !land(&f, FLIGHT))
+		if (!write_all(&f, i * 1000) || !land(&f, f.n))
 			return;
 		f.b.q = cf_q(c, (i + 1) % n);
 		if (!read_back(&f, i * 1000))
@@ -235,7 +244,7 @@ static void queues_are_fair(struct cf *c)
 		cf_skip(c, "one queue only");
 		return;
 	}
-	for (unsigned i = 0; i < FLIGHT; i++)
+	for (unsigned i = 0; i < f.n; i++)
 		if (!launch(&f, i, VIRTIO_BLK_T_IN, place(&f, i)))
 			return;
 	for (unsigned i = 0; i < 50; i++) {
@@ -247,7 +256,7 @@ static void queues_are_fair(struct cf *c)
 			return;
 	}
 	f.b.q = busy;
-	land(&f, FLIGHT);
+	land(&f, f.n);
 }
 
 /* A reset under load: when it is complete nothing of before is written. */
@@ -272,6 +281,7 @@ static void reset_under_load(struct cf *c)
 
 	if (!flight_bufs(&f, c) || !blk_up(&f.b, c, 0, 1))
 		return;
+	f.n = flight_size(f.b.q);
 	for (unsigned round = 0; round < 8; round++)
 		if (!reset_is_complete(&f))
 			return;
@@ -298,7 +308,7 @@ static void kill_writes(struct cf *c)
 	if (!flight_up(&f, c, DRV_FEATURE(VIRTIO_BLK_F_FLUSH), 1))
 		return;
 	for (uint32_t round = 0; round < 4; round++)
-		if (!write_all(&f, 3000 + round * 1000) || !kill_it(c) || !land(&f, FLIGHT) ||
+		if (!write_all(&f, 3000 + round * 1000) || !kill_it(c) || !land(&f, f.n) ||
 			!read_back(&f, 3000 + round * 1000))
 			return;
 }
@@ -307,10 +317,10 @@ static void kill_reads(struct cf *c)
 {
 	struct flight f;
 
-	if (!flight_up(&f, c, 0, 1) || !write_all(&f, 100) || !land(&f, FLIGHT))
+	if (!flight_up(&f, c, 0, 1) || !write_all(&f, 100) || !land(&f, f.n))
 		return;
 	for (unsigned round = 0; round < 4; round++)
-		if (!read_all(&f) || !kill_it(c) || !land(&f, FLIGHT) || !all_hold(&f, 100))
+		if (!read_all(&f) || !kill_it(c) || !land(&f, f.n) || !all_hold(&f, 100))
 			return;
 }
 
@@ -320,8 +330,8 @@ static void kill_flushed(struct cf *c)
 	struct flight f;
 
 	if (!flight_up(&f, c, DRV_FEATURE(VIRTIO_BLK_F_FLUSH), 1) || !write_all(&f, 42) ||
-		!land(&f, FLIGHT) ||
-		!blk_do(&f.b, VIRTIO_BLK_T_FLUSH, 0, NULL, 0, VIRTIO_BLK_S_OK) || !kill_it(c))
+		!land(&f, f.n) || !blk_do(&f.b, VIRTIO_BLK_T_FLUSH, 0, NULL, 0, VIRTIO_BLK_S_OK) ||
+		!kill_it(c))
 		return;
 	read_back(&f, 42);
 }
@@ -331,7 +341,7 @@ static void kill_written(struct cf *c)
 {
 	struct flight f;
 
-	if (flight_up(&f, c, 0, 1) && write_all(&f, 43) && land(&f, FLIGHT) && kill_it(c))
+	if (flight_up(&f, c, 0, 1) && write_all(&f, 43) && land(&f, f.n) && kill_it(c))
 		read_back(&f, 43);
 }
 

@@ -392,7 +392,7 @@ static void readonly(struct cf *c)
 #define F(name) DRV_FEATURE(VIRTIO_BLK_F_##name)
 
 const struct cf_case cf_cases_blk_range[] = {
-	{ "blk.range.one", "BLK-4 BLK-5 BLK-7 V5.2.6.2-9", one, DRV_ID_BLK, .flags = CF_RINGS },
+	{ "blk.range.one", "BLK-4 BLK-5 V5.2.6.2-9", one, DRV_ID_BLK, .flags = CF_RINGS },
 	{ "blk.range.unaligned", "BLK-4 BLK-5 BLK-8 V5.2.6.2-9", unaligned, DRV_ID_BLK },
 	{ "blk.range.many", "BLK-4 BLK-5 V5.2.6.2-9", many, DRV_ID_BLK },
 	{ "blk.range.last", "BLK-4 BLK-5", last, DRV_ID_BLK },

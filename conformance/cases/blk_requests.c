@@ -279,7 +279,7 @@ const struct cf_case cf_cases_blk_requests[] = {
 		.flags = CF_RINGS, .needs = F(FLUSH) },
 	{ "blk.flush.not_negotiated", "BLK-9", flush_not_negotiated, DRV_ID_BLK,
 		.flags = CF_HOSTILE, .needs = F(FLUSH) },
-	{ "blk.id.get", "BLK-1", get_id, DRV_ID_BLK, .flags = CF_RINGS },
+	{ "blk.id.get", "BLK-1 V2.7.8.2-2", get_id, DRV_ID_BLK, .flags = CF_RINGS },
 	{ "blk.id.pieces", "V2.7.4.1-1", get_id_in_pieces, DRV_ID_BLK, .flags = CF_RINGS },
 	{ "blk.id.short", "ROB-10", get_id_short, DRV_ID_BLK, .flags = CF_HOSTILE },
 	{ "blk.id.long", "V2.7.8.2-2 ROB-8", get_id_long, DRV_ID_BLK, .flags = CF_HOSTILE },

@@ -4,7 +4,7 @@
 #include "conformance/cases/cases.h"
 
 #define FRESH  0xa5
-#define FLIGHT 16u
+#define FLIGHT 16u /* requests at once */
 
 /* One request for `len` bytes into `buf`. The used length says what the driver may use; it must
  * have been written, and nothing behind it. */
@@ -132,10 +132,16 @@ static void no_repeats_over_resets(struct cf *c)
 	all_differ(c, buf, 10);
 }
 
-/* Sends FLIGHT requests of 64 bytes; their cookies are their buffers. */
+/* How many requests go at once. */
+static unsigned flight(const struct drv_queue *q)
+{
+	return q->ring.size < FLIGHT ? q->ring.size : FLIGHT;
+}
+
+/* Sends requests of 64 bytes each; their cookies are their buffers. */
 static bool launch(struct cf *c, struct drv_queue *q, uint8_t *buf)
 {
-	for (unsigned i = 0; i < FLIGHT; i++) {
+	for (unsigned i = 0; i < flight(q); i++) {
 		struct drv_sg sg = cf_sg(c, buf + i * 64, 64);
 
 		if (!cf_submit(c, q, &sg, 0, 1, buf + i * 64))
@@ -146,7 +152,7 @@ static bool launch(struct cf *c, struct drv_queue *q, uint8_t *buf)
 
 static bool land(struct cf *c, struct drv_queue *q)
 {
-	for (unsigned i = 0; i < FLIGHT; i++) {
+	for (unsigned i = 0; i < flight(q); i++) {
 		uint8_t *buf;
 		void *cookie;
 		uint32_t used;
@@ -170,8 +176,8 @@ static void in_flight(struct cf *c)
 
 	if (!q || !buf || !launch(c, q, buf) || !land(c, q))
 		return;
-	for (unsigned i = 0; i < FLIGHT; i++)
-		for (unsigned k = i + 1; k < FLIGHT; k++)
+	for (unsigned i = 0; i < flight(q); i++)
+		for (unsigned k = i + 1; k < flight(q); k++)
 			cf_check(c,
 				cf_filled(buf + i * 64, FRESH, 16) ||
 					!cf_same(buf + i * 64, buf + k * 64, 16),
