@@ -71,7 +71,8 @@ static int parse(const struct cli_spec *spec, int argc, char **argv, void *base,
 	unsigned n = 0;
 	int r = CLI_GO;
 
-	memset(words, 0, spec->max_words * sizeof(*words));
+	if (spec->max_words)
+		memset(words, 0, spec->max_words * sizeof(*words));
 	if (opt_defaults(spec->opts, base, &e))
 		return fprintf(stderr, "%s\n", e.msg), EXIT_FAULT;
 	for (int i = 1; i < argc && r == CLI_GO; i++) {
