@@ -76,6 +76,7 @@ static void free_run(struct run *run)
 static int add_line(struct run *run, const char *line)
 {
 	unsigned room = run->room ? 2 * run->room : 256;
+	enum report_line kind;
 	struct row *rows;
 
 	if (run->n == run->room) {
@@ -85,10 +86,9 @@ static int add_line(struct run *run, const char *line)
 		run->rows = rows;
 		run->room = room;
 	}
-	if (!report_from_json(line, &run->rows[run->n].v, &run->rows[run->n].doc))
-		return -EINVAL;
-	run->n++;
-	return 0;
+	kind = report_from_json(line, &run->rows[run->n].v, &run->rows[run->n].doc);
+	run->n += kind == REPORT_VERDICT;
+	return kind == REPORT_BAD ? -EINVAL : 0;
 }
 
 static int read_run(struct run *run, const char *path, struct err *e)

@@ -205,10 +205,18 @@ static bool room_for_one(struct report *r)
 	return true;
 }
 
+/* Frees `line`. At once: what is known of a run that breaks off is in the file. */
+static void write_line(struct report *r, char *line)
+{
+	r->lost |= !line;
+	fputs(line ? line : "", r->file[REPORT_JSON]);
+	fflush(r->file[REPORT_JSON]);
+	free(line);
+}
+
 void report_add(struct report *r, const struct report_result *result)
 {
 	const struct report_result *v;
-	autofree char *json = NULL;
 
 	if (!room_for_one(r) || !copy_result(&r->v[r->n], result)) {
 		r->lost = true;
@@ -217,12 +225,8 @@ void report_add(struct report *r, const struct report_result *result)
 	v = &r->v[r->n++];
 	if (r->file[REPORT_TAP])
 		report_tap_result(r->file[REPORT_TAP], r->n, v);
-	if (!r->file[REPORT_JSON])
-		return;
-	json = report_to_json(v);
-	r->lost |= !json;
-	fputs(json ? json : "", r->file[REPORT_JSON]);
-	fflush(r->file[REPORT_JSON]);
+	if (r->file[REPORT_JSON])
+		write_line(r, report_to_json(v));
 }
 
 void report_broken(struct report *r, const char *target, const char *why)
@@ -248,12 +252,9 @@ struct report_counts report_count(const struct report *r)
 	return c;
 }
 
-int report_close(struct report *r, unsigned *failed, struct err *e)
+static void write_ends(struct report *r)
 {
-	int ret = r->lost ? err_set(e, -ENOMEM, "no memory for all verdicts") : 0;
-
 	r->ns = ev_now_ns() - r->start_ns;
-	*failed = report_count(r).n[CF_FAIL];
 	if (r->text)
 		report_write_text(r, stdout);
 	if (r->file[REPORT_TAP])
@@ -262,6 +263,17 @@ int report_close(struct report *r, unsigned *failed, struct err *e)
 		report_write_junit(r, r->file[REPORT_JUNIT]);
 	if (r->file[REPORT_HTML])
 		report_write_html(r, r->file[REPORT_HTML]);
+	if (r->file[REPORT_JSON])
+		write_line(r, report_end_to_json(r));
+}
+
+int report_close(struct report *r, unsigned *failed, struct err *e)
+{
+	int ret;
+
+	write_ends(r);
+	*failed = report_count(r).n[CF_FAIL];
+	ret = r->lost ? err_set(e, -ENOMEM, "no memory for all verdicts") : 0;
 	for (unsigned i = 0; i < REPORT_FORMS; i++) {
 		int closed = close_file(&r->file[i], ret ? NULL : e);
 

@@ -67,10 +67,13 @@ int report_close(struct report *r, unsigned *failed, struct err *e);
 
 /* JSON lines. */
 
-/* Reads a line. The strings of `result` belong to `*doc`, to be freed with report_json_free().
- * False if it is no result. */
+/* What a line is. REPORT_END is the last one of a run that was completed. */
+enum report_line { REPORT_BAD, REPORT_VERDICT, REPORT_END };
+
+/* Reads a line. The strings of a verdict belong to `*doc`, to be freed with report_json_free(). */
 struct cJSON;
-bool report_from_json(const char *line, struct report_result *result, struct cJSON **doc);
+enum report_line report_from_json(
+	const char *line, struct report_result *result, struct cJSON **doc);
 void report_json_free(struct cJSON *doc);
 
 /* Names of verdicts ("pass") and rings ("split", "packed", "-"), and back; false if it is none. */

@@ -20,18 +20,34 @@ static bool fill(cJSON *line, const struct report_result *r)
 	       add(line, "evidence", r->evidence) && add(line, "proves", r->proves);
 }
 
+/* One line, and the end of `doc`. */
+static char *print_line(cJSON *doc, bool complete)
+{
+	autofree char *text = complete ? cJSON_PrintUnformatted(doc) : NULL;
+	char *line = NULL;
+
+	cJSON_Delete(doc);
+	if (text && asprintf(&line, "%s\n", text) < 0)
+		return NULL;
+	return line;
+}
+
 char *report_to_json(const struct report_result *r)
 {
-	cJSON *line = cJSON_CreateObject();
-	autofree char *text = NULL;
-	char *whole = NULL;
+	cJSON *doc = cJSON_CreateObject();
 
-	if (line && fill(line, r))
-		text = cJSON_PrintUnformatted(line);
-	cJSON_Delete(line);
-	if (text && asprintf(&whole, "%s\n", text) < 0)
-		return NULL;
-	return whole;
+	return print_line(doc, doc && fill(doc, r));
+}
+
+char *report_end_to_json(const struct report *r)
+{
+	struct report_counts c = report_count(r);
+	cJSON *doc = cJSON_CreateObject(), *end = doc ? cJSON_AddObjectToObject(doc, "end") : NULL;
+	bool complete = end && cJSON_AddNumberToObject(end, "ns", (double)r->ns);
+
+	for (unsigned v = CF_PASS; v <= CF_SKIP; v++)
+		complete = complete && cJSON_AddNumberToObject(end, report_verdict_name(v), c.n[v]);
+	return print_line(doc, complete);
 }
 
 static const char *get(const cJSON *line, const char *key)
@@ -39,8 +55,9 @@ static const char *get(const cJSON *line, const char *key)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, key));
 }
 
-bool report_from_json(const char *text, struct report_result *r, struct cJSON **doc)
+enum report_line report_from_json(const char *text, struct report_result *r, struct cJSON **doc)
 {
+	enum report_line kind = REPORT_BAD;
 	cJSON *line = cJSON_Parse(text);
 	const cJSON *ns = cJSON_GetObjectItemCaseSensitive(line, "ns");
 	const char *rings = get(line, "rings"), *verdict = get(line, "verdict");
@@ -57,10 +74,12 @@ bool report_from_json(const char *text, struct report_result *r, struct cJSON **
 		if (cJSON_IsNumber(ns) && ns->valuedouble > 0 && ns->valuedouble < 1e18)
 			r->ns = (uint64_t)ns->valuedouble;
 		*doc = line;
-		return true;
+		return REPORT_VERDICT;
 	}
+	if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(line, "end")))
+		kind = REPORT_END;
 	cJSON_Delete(line);
-	return false;
+	return kind;
 }
 
 void report_json_free(struct cJSON *doc)

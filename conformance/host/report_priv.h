@@ -46,8 +46,9 @@ bool report_next_id(const char **proves, char id[32]);
 
 /* Text for XML and HTML, attributes included. */
 void report_write_escaped(const char *text, FILE *f);
-/* A line of JSON, with its end; NULL without memory. The caller frees it. */
+/* Lines of JSON, with their ends; NULL without memory. The caller frees them. */
 char *report_to_json(const struct report_result *result);
+char *report_end_to_json(const struct report *r);
 void report_tap_result(FILE *f, unsigned number, const struct report_result *v);
 void report_write_text(const struct report *r, FILE *f);
 void report_write_junit(const struct report *r, FILE *f);

@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "base/fd.h"
@@ -23,7 +22,6 @@
 #define ARGS_MAX    160u
 #define TARGET_MS   UINT64_C(600000) /* for all cases of one configuration */
 #define POLL_NS	    5000000
-#define LINE_BYTES  65536
 #define IMAGE_BYTES (16 << 20)
 
 /* What is judged. In the words {avp} and {dir} become paths; {socket} and {peer} are left to
@@ -298,41 +296,42 @@ static void look(struct job *job)
 	job->done = child_ended(&job->child);
 }
 
-/* The verdicts that it wrote; how many. */
-static unsigned take_verdicts(struct self *s, const struct job *job)
+/* Hands on the verdicts that it wrote; true if it came to its end. */
+static bool take_verdicts(struct self *s, const struct job *job)
 {
-	autofree char *line = malloc(LINE_BYTES);
 	autofclose FILE *f = fopen(job->json, "re");
+	autofree char *line = NULL;
+	enum report_line kind = REPORT_BAD;
 	struct report_result r;
 	struct cJSON *doc;
-	unsigned n = 0;
+	size_t room = 0;
 
-	while (f && line && fgets(line, LINE_BYTES, f)) {
-		if (!report_from_json(line, &r, &doc))
+	while (f && getline(&line, &room, f) > 0) {
+		kind = report_from_json(line, &r, &doc);
+		if (kind != REPORT_VERDICT)
 			continue;
 		report_add(s->report, &r);
 		report_json_free(doc);
-		n++;
 	}
-	return n;
+	return kind == REPORT_END;
 }
 
-/* It ends with 0, or with 1 and verdicts: anything else says that not all cases were run. */
+/* Its status says nothing that its verdicts do not say, unless it broke off. */
 static void add(struct self *s, struct job *job)
 {
 	autofclose FILE *log = fopen(job->log, "re");
-	char fate[80], line[300], why[400];
-	unsigned n = take_verdicts(s, job);
-	int status = job->child.status;
+	char fate[80], line[300] = "", first[300] = "", why[500];
 
 	job->added = true;
-	line[0] = 0;
-	while (log && fgets(line, sizeof(line), log))
+	while (log && fgets(line, sizeof(line), log)) {
 		fputs(line, stderr);
-	if (!status || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAULT && n))
+		if (!*first)
+			snprintf(first, sizeof(first), "%s", line);
+	}
+	if (take_verdicts(s, job))
 		return;
 	child_fate(&job->child, fate, sizeof(fate));
-	snprintf(why, sizeof(why), "the runner %s: %s", fate, line);
+	snprintf(why, sizeof(why), "the runner %s before it was done: %s", fate, first);
 	report_broken(s->report, job->config->name, why);
 }
 
@@ -425,7 +424,8 @@ int conform_self(int argc, char **argv)
 	autofree struct self *s = calloc(1, sizeof(*s));
 	struct self_args args = { 0 };
 	struct err e = { 0 };
-	int ret = cli_parse(&spec, argc, argv, &args, NULL);
+	char *none;
+	int ret = cli_parse(&spec, argc, argv, &args, &none);
 
 	if (ret != CLI_GO)
 		return ret;

@@ -176,13 +176,13 @@ int conform_vhost_user(int argc, char **argv)
 {
 	struct vhu_args a = { 0 };
 	int rest = argc, ret;
-	char **command = cut(&argc, argv), **peer = NULL;
+	char **command = cut(&argc, argv), **peer = NULL, *none;
 
 	if (command) {
 		rest -= argc + 1;
 		peer = cut(&rest, command);
 	}
-	ret = cli_parse(&spec, argc, argv, &a, NULL);
+	ret = cli_parse(&spec, argc, argv, &a, &none);
 	if (ret != CLI_GO)
 		return ret;
 	if (a.list) {

@@ -117,7 +117,9 @@ def html_loads_nothing_and_runs_nothing_foreign(folder):
 
 def json_lines_are_complete(folder):
     lines = [json.loads(line) for line in report("json", folder).splitlines()]
-    assert len(lines) == VERDICTS
+    assert len(lines) == VERDICTS + 1
+    end = lines.pop()["end"]
+    assert (end["pass"], end["fail"], end["skip"]) == (2, 3, 1), end
     first = lines[0]
     assert first == {"target": "blk", "transport": "vhost-user", "case": "vq.good", "rings": "split", "verdict": "pass",
                      "ns": 1500000, "evidence": "", "proves": "V2.2.2-1 BLK-2"}, first
