@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #define STOP_MS	    2000
 #define RETRY_MS    5
 #define ECHO_BUFFER 65536
+#define FOLDER_MAX  40 /* bytes of the path of a folder of sockets */
 
 static void pause_ms(unsigned ms)
 {
@@ -30,6 +32,10 @@ static void pause_ms(unsigned ms)
 /* In the new process, before anything else: not to outlive the runner. */
 static void bind_to_runner(pid_t runner)
 {
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != runner)
@@ -52,6 +58,28 @@ static void redirect(const struct child *c)
 	if (log >= 0)
 		dup2(log, STDERR_FILENO);
 	dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
+}
+
+int child_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int child_folder(char path[64], const char *otherwise, struct err *e)
+{
+	const char *dir = getenv("TMPDIR");
+
+	snprintf(path, 64, "%s/avp-conform-XXXXXX",
+		dir && *dir && strlen(dir) < FOLDER_MAX ? dir : otherwise);
+	return mkdtemp(path) ? 0 : err_sys(e, -errno, "making the folder '%s'", path);
 }
 
 int child_start(struct child *c, struct err *e)

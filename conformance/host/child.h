@@ -16,6 +16,14 @@ struct child {
 	int status;	 /* as of waitpid(), once it has ended */
 };
 
+/* A signalfd that is readable when this process is to stop (SIGHUP, SIGINT, SIGTERM), which then
+ * does not end it: what was started and what lies around has to be cleaned up. -1 on failure. */
+int child_signals(void);
+
+/* A new folder for sockets and other things that do not last: in $TMPDIR if that is set and short
+ * enough for the path of a socket, else in `otherwise`. */
+int child_folder(char path[64], const char *otherwise, struct err *e);
+
 int child_start(struct child *c, struct err *e);
 /* True if it has ended by itself or was killed by somebody else. */
 bool child_ended(struct child *c);

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
 #include "base/fd.h"
@@ -126,19 +127,10 @@ struct job {
 
 struct self {
 	const struct self_args *args;
-	char avp[PATH_MAX], runner[PATH_MAX], dir[PATH_MAX];
+	char avp[PATH_MAX], runner[PATH_MAX], dir[64];
 	struct report *report;
 	struct job jobs[CONFIGS];
 };
-
-/* The folder for images and sockets: in memory, if there is such a place. */
-static int make_folder(struct self *s, struct err *e)
-{
-	const char *base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
-
-	snprintf(s->dir, sizeof(s->dir), "%s/avp-self-XXXXXX", base);
-	return mkdtemp(s->dir) ? 0 : err_sys(e, -errno, "making a folder in %s", base);
-}
 
 static void remove_folder(const struct self *s)
 {
@@ -273,8 +265,8 @@ static void start(struct self *s, struct job *job)
 	struct err e = { 0 };
 	int ret;
 
-	snprintf(job->json, sizeof(job->json), "%.4000s/%s.json", s->dir, job->config->name);
-	snprintf(job->log, sizeof(job->log), "%.4000s/%s.log", s->dir, job->config->name);
+	snprintf(job->json, sizeof(job->json), "%s/%s.json", s->dir, job->config->name);
+	snprintf(job->log, sizeof(job->log), "%s/%s.log", s->dir, job->config->name);
 	job->started = true;
 	job->deadline = ev_now_ns() + TARGET_MS * 1000000;
 	job->child = (struct child){ .argv = job->argv, .log = job->log, .out = job->json };
@@ -335,32 +327,47 @@ static void add(struct self *s, struct job *job)
 	report_broken(s->report, job->config->name, why);
 }
 
+/* One look at a job; true if it may still have something to say. */
+static bool turn(struct self *s, struct job *job, unsigned *running, bool first)
+{
+	if (!job->wanted || job->added)
+		return false;
+	if (job->started && !job->done)
+		look(job);
+	else if (!job->started && *running < s->args->jobs)
+		start(s, job);
+	*running += job->started && !job->done;
+	/* In the order of the table, whoever is first. */
+	if (job->done && first)
+		add(s, job);
+	return !job->added;
+}
+
+/* Each cleans up behind itself. */
+static void stop_all(struct self *s)
+{
+	for (unsigned i = 0; i < CONFIGS; i++)
+		child_stop(&s->jobs[i].child);
+	report_broken(s->report, "self", "stopped by a signal");
+}
+
 static void run(struct self *s)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
-	unsigned left = CONFIGS;
+	autoclose int signals = child_signals();
+	struct signalfd_siginfo info;
+	unsigned left, running;
 
-	while (left) {
-		unsigned running = 0;
-
-		left = 0;
-		for (unsigned i = 0; i < CONFIGS; i++) {
-			struct job *job = &s->jobs[i];
-
-			if (!job->wanted || job->added)
-				continue;
-			if (job->started && !job->done)
-				look(job);
-			else if (!job->started && running < s->args->jobs)
-				start(s, job);
-			running += job->started && !job->done;
-			/* In the order of the table, whoever is first. */
-			if (job->done && !job->added && !left)
-				add(s, job);
-			left += !job->added;
+	do {
+		left = running = 0;
+		for (unsigned i = 0; i < CONFIGS; i++)
+			left += turn(s, &s->jobs[i], &running, !left);
+		if (read(signals, &info, sizeof(info)) == sizeof(info)) {
+			stop_all(s);
+			return;
 		}
 		nanosleep(&pause, NULL);
-	}
+	} while (left);
 }
 
 /* Set-up. */
@@ -405,7 +412,8 @@ static int judge(struct self *s, struct err *e)
 
 static int with_folder(struct self *s, struct err *e)
 {
-	int ret = make_folder(s, e);
+	/* In memory, if there is such a place. */
+	int ret = child_folder(s->dir, access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", e);
 
 	if (ret)
 		return ret;

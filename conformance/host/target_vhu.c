@@ -299,12 +299,10 @@ static int start_backends(struct vhu_target *t, struct err *e)
 	const struct vhu_target_opts *o = &t->opts;
 	int ret;
 
-	if (o->command) {
-		snprintf(t->dir, sizeof(t->dir), "/tmp/avp-conform-XXXXXX");
-		if (!mkdtemp(t->dir)) {
-			t->dir[0] = 0;
-			return err_sys(e, -errno, "a folder for sockets in /tmp");
-		}
+	ret = o->command ? child_folder(t->dir, "/tmp", e) : 0;
+	if (ret) {
+		t->dir[0] = 0;
+		return ret;
 	}
 	name_socket(t, &t->backend, o->socket, "device");
 	if (o->peer || o->peer_command || mentions(o->command, "{peer}"))

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "base/util.h"
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "conformance/host/child.h"
 #include "conformance/host/conform.h"
 #include "conformance/host/target_vhu.h"
 
@@ -66,13 +68,17 @@ static const struct cli_spec spec = {
 struct job {
 	const struct vhu_args *args;
 	struct report *report;
+	int signals;
+	bool stopped;
 };
 
 static bool wanted(void *ctx, const struct cf_case *c)
 {
-	const struct job *job = ctx;
+	struct job *job = ctx;
+	struct signalfd_siginfo info;
 
-	return conform_wanted(&job->args->choice, c);
+	job->stopped |= read(job->signals, &info, sizeof(info)) == sizeof(info);
+	return !job->stopped && conform_wanted(&job->args->choice, c);
 }
 
 static void add(void *ctx, const struct cf_result *r)
@@ -95,10 +101,10 @@ static void add(void *ctx, const struct cf_result *r)
 	report_add(job->report, &v);
 }
 
-static int run_cases(struct vhu_target *target, const struct vhu_args *a)
+static int run_cases(struct vhu_target *target, const struct vhu_args *a, int signals)
 {
 	autofree struct cf *c = malloc(cf_size());
-	struct job job = { .args = a };
+	struct job job = { .args = a, .signals = signals };
 	const struct cf_run run = { vhu_target_cf(target), wanted, add, &job };
 	struct err e = { 0 };
 	unsigned failed = 0;
@@ -109,6 +115,8 @@ static int run_cases(struct vhu_target *target, const struct vhu_args *a)
 	}
 	run.target->hostile = a->hostile;
 	cf_run(c, &run);
+	if (job.stopped)
+		report_broken(job.report, a->name ? a->name : a->type, "stopped by a signal");
 	if (report_close(job.report, &failed, &e)) {
 		fprintf(stderr, "avp conform: %s\n", e.msg);
 		return EXIT_FAULT;
@@ -129,6 +137,7 @@ static int judge(const struct vhu_args *a, char *const *command, char *const *pe
 		.limit_ms = a->limit_ms,
 		.verbose = a->verbose,
 	};
+	autoclose int signals = child_signals();
 	struct vhu_target *target;
 	struct err e = { 0 };
 	int ret = vhu_target_open(&target, &opts, &e);
@@ -137,7 +146,7 @@ static int judge(const struct vhu_args *a, char *const *command, char *const *pe
 		fprintf(stderr, "avp conform: %s\n", e.msg);
 		return ret == -EINVAL ? EXIT_USAGE : EXIT_FAULT;
 	}
-	ret = run_cases(target, a);
+	ret = run_cases(target, a, signals);
 	vhu_target_close(target);
 	return ret;
 }

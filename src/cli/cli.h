@@ -15,12 +15,11 @@ struct cli_command {
 };
 
 int cmd_check(int argc, char **argv);
+/* Runs avp-conform, which has commands of these names. */
 int cmd_conform(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_device(int argc, char **argv);
-/* Runs avp-conform, which has a command of this name. */
-int cmd_exec(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_ps(int argc, char **argv);

@@ -26,8 +26,6 @@ static const struct cli_command commands[] = {
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ "conform", cmd_conform, "judge a device, or a whole platform, by VIRTIO and AVPS" },
 	{ "spec", cmd_conform, "list requirements, and what proves them" },
-	{ "conform", cmd_exec, "judge devices by VIRTIO and the requirements" },
-	{ "spec", cmd_exec, "list requirements, and what proves them" },
 	{ "version", cmd_version, "print the version" },
 	{ "board-agent", board_agent, NULL },
 	{ NULL, NULL, NULL },
