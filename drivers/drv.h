@@ -166,3 +166,10 @@ static inline uint64_t drv_now(const struct drv_dev *dev)
 {
 	return dev->platform->time(dev->platform->ctx);
 }
+
+/* A line for whoever sets the system up; nowhere if the platform has no log. */
+static inline void drv_log(const struct drv_platform *pf, const char *text)
+{
+	if (pf->log)
+		pf->log(pf->ctx, text);
+}

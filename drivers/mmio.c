@@ -168,8 +168,10 @@ int drv_mmio_open(struct drv_mmio *m, const struct drv_platform *platform, uintp
 	};
 	if (drv_mmio_read(m, DRV_MMIO_MAGIC) != MAGIC)
 		return DRV_GONE;
-	if (drv_mmio_read(m, DRV_MMIO_VERSION) != 2)
+	if (drv_mmio_read(m, DRV_MMIO_VERSION) != 2) {
+		drv_log(platform, "mmio: a legacy device; only version 2 is supported");
 		return DRV_UNSUPPORTED;
+	}
 	id = drv_mmio_read(m, DRV_MMIO_DEVICE_ID);
 	m->dev.id = (uint16_t)id;
 	return id && id <= UINT16_MAX ? 0 : DRV_GONE;

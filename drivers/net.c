@@ -192,7 +192,8 @@ int drv_net_ctrl(struct drv_net *n, uint8_t class, uint8_t cmd, const void *data
 		return DRV_UNSUPPORTED;
 	if (len > DRV_NET_CTRL_MAX)
 		return DRV_INVALID;
-	__builtin_memcpy(out + 2, data, len);
+	if (len)
+		__builtin_memcpy(out + 2, data, len);
 	r = drv_req_do(&n->ctrl, out, 2 + len, &ack, 1, &used, drv_now(n->dev) + n->timeout);
 	if (r)
 		return r;

@@ -344,8 +344,11 @@ int drv_pci_open(struct drv_pci *p, const struct drv_platform *platform,
 		if (at <= 0xff - 20 + 1)
 			take_cap(p, at);
 	find_msix(p);
-	if (!p->common || !p->notify || !p->isr)
+	if (!p->common || !p->notify || !p->isr) {
+		drv_log(platform,
+			"pci: registers missing, in I/O space, or in a BAR without address");
 		return DRV_UNSUPPORTED;
+	}
 	if (p->msix_cap)
 		set_msix(p, false);
 	return 0;

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """drivers/ as an RTOS would take it: freestanding on three architectures, nothing needed but four
-functions, no data of its own, and small. Usage: test_build.py DRIVERS_FOLDER"""
+functions, no data of its own, and small; and the example of docs/drivers.md compiles.
+Usage: test_build.py PROJECT_FOLDER"""
 import glob
 import os
 import re
@@ -96,7 +97,23 @@ def lines_of_code(folder, pattern):
     return n
 
 
-def main(folder):
+def example_compiles(project):
+    """Whether the first block of C in the manual does."""
+    with open(os.path.join(project, "docs/drivers.md"), encoding="utf-8") as f:
+        text = f.read().split("```c\n")[1].split("```")[0]
+    with tempfile.TemporaryDirectory() as out:
+        path = os.path.join(out, "example.c")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        flags = [f for f in FLAGS if f != "-Wmissing-prototypes"] + ["-Wno-unused-parameter", "-I", project]
+        code, _, said = run(tool("clang"), *TARGETS[1][1], *flags, "-isystem", headers(), "-c", path, "-o", path + ".o")
+    for line in said.splitlines():
+        print(f"# {line}")
+    return code == 0
+
+
+def main(project):
+    folder = os.path.join(project, "drivers")
     failed = 0
     n = 0
     for n, (name, flags) in enumerate(TARGETS, 1):
@@ -108,8 +125,10 @@ def main(folder):
     code = lines_of_code(folder, "*.c")
     print(f"# {code} lines of code, {lines_of_code(folder, '*.h')} of declarations")
     print(f"{'ok' if code < LINES_MAX else 'not ok'} {n + 1} - fewer than {LINES_MAX} lines of code")
-    print(f"1..{n + 1}")
-    return failed or code >= LINES_MAX
+    good = example_compiles(project)
+    print(f"{'ok' if good else 'not ok'} {n + 2} - the example of the manual")
+    print(f"1..{n + 2}")
+    return failed or code >= LINES_MAX or not good
 
 
 if __name__ == "__main__":
