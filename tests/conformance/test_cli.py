@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 
-AVP = sys.argv[1]
+AVP = os.path.abspath(sys.argv[1])
 RNG = ["--type", "rng", "--", AVP, "device", "rng", "--socket", "{socket}"]
 VHOST = [AVP, "conform", "vhost-user"]
 
