@@ -4,6 +4,12 @@
 
 const struct cf_case *const cf_case_tables[] = {
 	cf_cases_probe,
+	cf_cases_platform,
+	cf_cases_pci_config,
+	cf_cases_pci_common,
+	cf_cases_pci_access,
+	cf_cases_pci_irq,
+	cf_cases_mmio,
 	cf_cases_status,
 	cf_cases_features,
 	cf_cases_config,

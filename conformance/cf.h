@@ -65,6 +65,30 @@ struct cf_probe {
 	uint32_t used, used_min; /* the right used length; at least, where the device may choose */
 };
 
+struct cf_range {
+	uint64_t addr, len;
+};
+
+/* What a guest knows of its machine; for cases about the platform. */
+struct cf_guest {
+	const char *description; /* "ACPI" or "device tree"; NULL: there is none */
+	const char *off;	 /* how it is switched off: "ACPI", "PSCI", "EFI"; NULL: not said */
+	const char *clock;	 /* what the time is measured with */
+	unsigned ncpus;		 /* 0: not said */
+	const struct cf_range *ram; /* what the guest may use */
+	unsigned nram;
+	struct drv_dev **devices; /* all that were found */
+	unsigned ndevices;
+	/* [opt] The rate of the guest's clock, in parts per million of what it claims, measured
+	 * with another timer. 0: there is none. */
+	uint32_t (*clock_rate)(void);
+	/* [opt] A random number of the processor's; false: it has none to give. */
+	bool (*random)(uint64_t *v);
+	/* [opt] Where an address of the device range at which nothing is can be touched: its
+	 * address. NULL: such an access is an exception of the architecture. */
+	volatile uint32_t *nothing;
+};
+
 /* The device under test, and what is around it. Provided by a runner. */
 struct cf_target {
 	const struct drv_platform *platform;
@@ -72,9 +96,9 @@ struct cf_target {
 	/* [opt] A second device of the class that is connected to the first: net on the same
 	 * switch, vsock with `peer_cid` as its CID. */
 	struct drv_dev *peer;
-	bool echo;    /* console: the host side sends back what it gets */
-	bool hostile; /* run only cases with CF_HOSTILE */
-	void *guest;  /* in a guest: its struct bare_info; NULL elsewhere */
+	bool echo;		      /* console: the host side sends back what it gets */
+	bool hostile;		      /* run only cases with CF_HOSTILE */
+	const struct cf_guest *guest; /* NULL: not in a guest */
 	/* Memory for buffers; devices reach it. Not the devices' own. */
 	uint8_t *mem;
 	size_t mem_len;
@@ -91,6 +115,8 @@ struct cf_target {
 	bool (*alive)(struct cf_target *t, const char **why);
 	/* [opt] Makes it usable again after it went. */
 	bool (*revive)(struct cf_target *t);
+	/* [opt] In a guest: keeps interrupts from being handled, until `off` is false. */
+	void (*hold_interrupts)(bool off);
 	/* [opt] Kills the back-end's process and lets a new one continue with what was in flight.
 	 */
 	bool (*kill)(struct cf_target *t);

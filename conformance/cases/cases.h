@@ -5,6 +5,12 @@
 #include "conformance/cf.h"
 
 extern const struct cf_case cf_cases_probe[];
+extern const struct cf_case cf_cases_platform[];
+extern const struct cf_case cf_cases_pci_config[];
+extern const struct cf_case cf_cases_pci_common[];
+extern const struct cf_case cf_cases_pci_access[];
+extern const struct cf_case cf_cases_pci_irq[];
+extern const struct cf_case cf_cases_mmio[];
 extern const struct cf_case cf_cases_status[];
 extern const struct cf_case cf_cases_features[];
 extern const struct cf_case cf_cases_config[];

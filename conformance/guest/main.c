@@ -32,8 +32,11 @@ struct runner {
 	struct cf *cf;
 	struct cf_target target;
 	struct drv_dev platform; /* stands for the machine itself */
-	unsigned index;		 /* of the device within its class */
-	uint64_t from;		 /* cases still to be left out */
+	struct cf_guest guest;
+	struct cf_range ram[BARE_RAM_MAX];
+	struct drv_dev *devs[BARE_VIRTIO_MAX];
+	unsigned index; /* of the device within its class */
+	uint64_t from;	/* cases still to be left out */
 	char only[LIST_MAX], skip[LIST_MAX], types[LIST_MAX];
 	char facts[FACTS_MAX][FACT_MAX]; /* the last ones asked for */
 	unsigned nfacts;
@@ -174,6 +177,32 @@ static void judge_devices(struct runner *r)
 	}
 }
 
+/* What the cases about the platform look at. */
+static void describe(struct runner *r, const struct bare_info *info, struct bare_virtio_list *list)
+{
+	for (unsigned i = 0; i < info->nram; i++)
+		r->ram[i] = (struct cf_range){ info->ram[i].addr, info->ram[i].len };
+	for (unsigned i = 0; i < list->n; i++)
+		r->devs[i] = list->devices[i].dev;
+	r->guest = (struct cf_guest){
+		.description = info->dtb    ? "device tree"
+			       : info->rsdp ? "ACPI"
+					    : NULL,
+		.off = info->off,
+		.clock = info->clock,
+		.ncpus = info->ncpus,
+		.ram = r->ram,
+		.nram = info->nram,
+		.devices = r->devs,
+		.ndevices = list->n,
+		.clock_rate = bare_clock_rate,
+		.random = bare_random,
+#ifdef __x86_64__
+		.nothing = bare_map(HOLE, 4096),
+#endif
+	};
+}
+
 static bool prepare(struct runner *r, struct bare_info *info, struct bare_virtio_list *list)
 {
 	const char *line = info->cmdline;
@@ -185,14 +214,16 @@ static bool prepare(struct runner *r, struct bare_info *info, struct bare_virtio
 	r->devices = list;
 	r->from = words_number(line, "from", 0);
 	r->platform = (struct drv_dev){ .ops = &no_ops, .platform = &list->platform };
+	describe(r, info, list);
 	r->target = (struct cf_target){
 		.platform = &list->platform,
 		.hostile = words_number(line, "hostile", 0) != 0,
-		.guest = info,
+		.guest = &r->guest,
 		.hole = HOLE,
 		.limit = words_number(line, "limit", LIMIT_MS) * 1000000,
 		.fact = fact,
 		.alive = alive,
+		.hold_interrupts = bare_irq_hold,
 		.ctx = r,
 	};
 	r->cf = bare_alloc(cf_size(), sizeof(uint64_t));

@@ -13,6 +13,7 @@ const char *words_class(uint16_t id)
 		uint16_t id;
 		const char *name;
 	} classes[] = {
+		{ 0, "platform" }, /* the machine itself */
 		{ 1, "net" },
 		{ 2, "blk" },
 		{ 3, "console" },

@@ -68,8 +68,8 @@ struct bare_info {
 	uint64_t rsdp;	     /* address of ACPI's root pointer; 0: none */
 	const char *clock;   /* what the time is measured with */
 	uint64_t clock_hz;   /* its frequency */
-	const char *off;     /* how the machine is switched off: "ACPI", "PSCI", "EFI", or "ports"
-				where nothing described it */
+	const char *off; /* how the machine is switched off: "ACPI", "PSCI" or "EFI"; NULL: nothing
+			    describes it, and usual ports are tried */
 	struct bare_range ram[BARE_RAM_MAX]; /* free to use */
 	unsigned nram;
 	struct bare_mmio mmio[BARE_MMIO_MAX];
@@ -92,6 +92,11 @@ uint64_t bare_time(void);
 /* Sleeps until an interrupt comes, or `until` at the latest. Returns at once if one came since the
  * last call. */
 void bare_wait(uint64_t until);
+/* The rate of the clock in parts per million of `clock_hz`, measured with another timer; 0: the
+ * machine has none. */
+uint32_t bare_clock_rate(void);
+/* A random number of the processor's; false: it has no such instruction, or nothing to give now. */
+bool bare_random(uint64_t *v);
 
 /* Memory, zeroed, never given back; `align` is a power of two. NULL if there is no more. */
 void *bare_alloc(size_t len, size_t align);
@@ -109,6 +114,9 @@ typedef void (*bare_handler)(void *arg);
 int bare_irq_line(const struct bare_line *line, bare_handler handler, void *arg);
 /* A message-signalled interrupt: `data` written to `addr`. The slot, or -1: not on this machine. */
 int bare_irq_msi(bare_handler handler, void *arg, uint64_t *addr, uint32_t *data);
+/* Keeps interrupts from being handled until it is called with false. bare_wait() does not sleep
+ * meanwhile. */
+void bare_irq_hold(bool on);
 /* How often it came since the last call. */
 uint32_t bare_irq_count(int slot);
 

@@ -91,6 +91,8 @@ bool bare_arch_line(const struct bare_line *line, unsigned slot);
 bool bare_arch_msi(unsigned slot, uint64_t *addr, uint32_t *data);
 void bare_arch_irq_off(void);
 void bare_arch_irq_on(void);
+uint32_t bare_arch_clock_rate(void);
+bool bare_arch_random(uint64_t *v);
 /* PCI configuration space where there is no ECAM: x86's ports; elsewhere all ones. */
 uint32_t bare_arch_pci_read(uint16_t bdf, uint16_t offset, unsigned width);
 void bare_arch_pci_write(uint16_t bdf, uint16_t offset, unsigned width, uint32_t v);

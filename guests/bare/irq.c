@@ -18,6 +18,7 @@ static struct {
 	unsigned n;
 	volatile uint32_t total;
 	uint32_t seen; /* total when bare_wait() returned last */
+	bool held;
 } irqs;
 
 void bare_irq_fire(unsigned slot)
@@ -79,6 +80,15 @@ int bare_irq_msi(bare_handler handler, void *arg, uint64_t *addr, uint32_t *data
 	return (int)i;
 }
 
+void bare_irq_hold(bool on)
+{
+	irqs.held = on;
+	if (on)
+		bare_arch_irq_off();
+	else
+		bare_arch_irq_on();
+}
+
 uint32_t bare_irq_count(int slot)
 {
 	struct slot *s;
@@ -95,6 +105,8 @@ uint32_t bare_irq_count(int slot)
 
 void bare_wait(uint64_t until)
 {
+	if (irqs.held)
+		return;
 	if (irqs.total == irqs.seen && bare_time() < until)
 		bare_arch_sleep(irqs.seen, until);
 	irqs.seen = irqs.total;

@@ -103,8 +103,8 @@ void bare_start(void)
 	int result;
 
 	info->cmdline = bare.cmdline;
-	if (!info->off)
-		info->off = bare.efi_reset ? "EFI" : "ports";
+	if (!info->off && bare.efi_reset)
+		info->off = "EFI";
 	/* A device tree has been read already: its user needed to know where the RAM is. */
 	if (info->dtb || (info->rsdp && !bare_acpi(info->rsdp)))
 		info->rsdp = 0;
@@ -123,6 +123,16 @@ void bare_start(void)
 uint64_t bare_time(void)
 {
 	return bare_arch_time();
+}
+
+uint32_t bare_clock_rate(void)
+{
+	return bare_arch_clock_rate();
+}
+
+bool bare_random(uint64_t *v)
+{
+	return bare_arch_random(v);
 }
 
 int bare_word(const char *line, const char *key, char *value, size_t size)

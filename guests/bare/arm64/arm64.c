@@ -84,6 +84,23 @@ void bare_arch_pci_write(uint16_t bdf, uint16_t offset, unsigned width, uint32_t
 {
 }
 
+/* The generic timer is the only one that every machine has. */
+uint32_t bare_arch_clock_rate(void)
+{
+	return 0;
+}
+
+bool bare_arch_random(uint64_t *v)
+{
+	uint64_t isar, failed;
+
+	READ_REG("id_aa64isar0_el1", isar);
+	if (!(isar >> 60))
+		return false;
+	__asm__ volatile("mrs %0, s3_3_c2_c4_0; cset %1, eq" : "=r"(*v), "=r"(failed)::"cc");
+	return !failed;
+}
+
 void bare_arch_init(void)
 {
 	uint64_t level;

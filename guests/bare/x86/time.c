@@ -110,21 +110,25 @@ static uint64_t hz_of_pit(void)
 	return ticks >= PIT_TICKS ? (to - from) * PIT_HZ / ticks : 0;
 }
 
+static const struct {
+	const char *name;
+	uint64_t (*hz)(void);
+	bool measured;
+} sources[] = {
+	{ "TSC, CPUID leaf 0x15", hz_of_cpuid, false },
+	{ "TSC, CPUID leaf 0x40000010", hz_of_hypervisor, false },
+	{ "TSC, KVM clock", hz_of_kvm, false },
+	{ "TSC, measured with the ACPI timer", hz_of_pm_timer, true },
+	{ "TSC, measured with the PIT", hz_of_pit, true },
+};
+
+#define NSOURCES (sizeof(sources) / sizeof(sources[0]))
+
 void x86_time_init(void)
 {
-	const struct {
-		const char *name;
-		uint64_t (*hz)(void);
-	} sources[] = {
-		{ "TSC, CPUID leaf 0x15", hz_of_cpuid },
-		{ "TSC, CPUID leaf 0x40000010", hz_of_hypervisor },
-		{ "TSC, KVM clock", hz_of_kvm },
-		{ "TSC, measured with the ACPI timer", hz_of_pm_timer },
-		{ "TSC, measured with the PIT", hz_of_pit },
-	};
 	struct bare_info *info = &bare.info;
 
-	for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]) && !info->clock_hz; i++) {
+	for (unsigned i = 0; i < NSOURCES && !info->clock_hz; i++) {
 		info->clock = sources[i].name;
 		info->clock_hz = sources[i].hz();
 	}
@@ -133,6 +137,19 @@ void x86_time_init(void)
 			x86_cpuid(1).a);
 	tsc.start = rdtsc();
 	tsc.multiplier = (NS_PER_S << 32) / info->clock_hz;
+}
+
+uint32_t bare_arch_clock_rate(void)
+{
+	for (unsigned i = 0; i < NSOURCES; i++) {
+		uint64_t hz = sources[i].measured && sources[i].name != bare.info.clock
+				      ? sources[i].hz()
+				      : 0;
+
+		if (hz)
+			return (uint32_t)(hz * 1000 / (bare.info.clock_hz / 1000));
+	}
+	return 0;
 }
 
 uint64_t bare_arch_time(void)

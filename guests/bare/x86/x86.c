@@ -14,6 +14,7 @@
 #define SLEEP_ENABLE (1u << 13)
 #define HW_SLEEP     (1u << 5)
 #define PCI_ADDRESS  0xcf8u
+#define RDRAND	     (1u << 30) /* CPUID 1, ECX */
 #define PCI_DATA     0xcfcu
 
 void x86_serial_init(void)
@@ -131,6 +132,16 @@ void bare_arch_pci_write(uint16_t bdf, uint16_t offset, unsigned width, uint32_t
 		outw(port, (uint16_t)v);
 	else
 		outb(port, (uint8_t)v);
+}
+
+bool bare_arch_random(uint64_t *v)
+{
+	uint8_t ok;
+
+	if (!(x86_cpuid(1).c & RDRAND))
+		return false;
+	__asm__ volatile("rdrand %0; setc %1" : "=r"(*v), "=q"(ok)::"cc");
+	return ok;
 }
 
 void bare_arch_init(void)
