@@ -105,6 +105,21 @@ int drv_net_send(struct drv_net *n, unsigned pair, const void *frame, uint32_t l
 	return drv_pool_offer(&n->tx[pair], buf, DRV_NET_HDR_LEN + len, 0);
 }
 
+int drv_net_drain(struct drv_net *n, unsigned pair, uint64_t until)
+{
+	struct drv_pool *p = &n->tx[pair < n->pairs ? pair : 0];
+	uint32_t ignored;
+	uint8_t *buf;
+	int r = pair < n->pairs ? 0 : DRV_INVALID;
+
+	while (!r && p->nfree < p->n) {
+		r = drv_pool_take(p, &buf, &ignored, until);
+		if (!r)
+			drv_pool_free(p, buf);
+	}
+	return r;
+}
+
 /* Copies what fits of a piece of a frame. */
 static void append(void *frame, uint32_t size, uint32_t at, const uint8_t *p, uint32_t len)
 {

@@ -63,6 +63,8 @@ int drv_net_open(struct drv_net *n, struct drv_dev *dev, uint16_t pairs, uint16_
 /* Sends a frame: 14 bytes at least; the MTU behind header and VLAN tag at most. Waits for a free
  * buffer until `until`. */
 int drv_net_send(struct drv_net *n, unsigned pair, const void *frame, uint32_t len, uint64_t until);
+/* Waits until the device has taken all frames sent. */
+int drv_net_drain(struct drv_net *n, unsigned pair, uint64_t until);
 /* Receives a frame, waiting until `until`. DRV_NO_MEMORY: it was longer than `size`, and is lost.
  */
 int drv_net_recv(struct drv_net *n, unsigned pair, void *frame, uint32_t size, uint32_t *len,

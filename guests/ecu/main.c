@@ -127,6 +127,8 @@ int bare_main(struct bare_info *info)
 		if (!serve_console(&ecu, next))
 			break;
 	}
+	if (!r)
+		r = drv_net_drain(&ecu.net, 0, bare_time() + 1000 * MS);
 	bare_put("ecu: frames sent: ");
 	bare_put_dec(ecu.frame.number);
 	bare_put("\n");
