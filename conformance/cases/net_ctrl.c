@@ -285,6 +285,28 @@ static void mac_set_reset(struct cf *c)
 		mac_is(c, n.mac, "after a reset");
 }
 
+/* A driver that read half of the old address and half of the new one can tell. */
+static void mac_generation(struct cf *c)
+{
+	struct drv_dev *dev = cf_dev(c);
+	uint32_t before, after;
+	uint8_t mac[6];
+	struct nic n;
+
+	if (!up(c, &n, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR)))
+		return;
+	cf_copy(mac, n.mac, 6);
+	mac[0] ^= 0x40;
+	mac[5] ^= 0x40;
+	if (cf_check(c, !dev->ops->generation(dev, &before), "no generation can be read") &&
+		nic_ctrl(&n, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6,
+			VIRTIO_NET_OK) &&
+		mac_is(c, mac, "after the command") &&
+		cf_check(c, !dev->ops->generation(dev, &after), "no generation can be read"))
+		cf_check(c, after != before,
+			"mac has changed, and the configuration generation is still %u", after);
+}
+
 static void mac_set_group(struct cf *c)
 {
 	static const uint8_t group[6] = { 0x01, 0, 0x5e, 0, 0, 1 };
@@ -455,6 +477,10 @@ const struct cf_case cf_cases_net_ctrl[] = {
 	{ "net.ctrl.many", "V5.1.9.5.1.1-1", many, NET, CF_RINGS, RX },
 	{ "net.ctrl.mac_set", "NET-7 V5.1.9.5.2.1-3", mac_set, NET, 0, ADDR | BIT(MAC) },
 	{ "net.ctrl.mac_set_reset", "NET-7", mac_set_reset, NET, 0, ADDR | BIT(MAC) },
+	{ "net.ctrl.mac_generation_pci", "V4.1.4.3.1-6", mac_generation, NET, CF_PCI,
+		ADDR | BIT(MAC) },
+	{ "net.ctrl.mac_generation_mmio", "V4.2.2.1-6", mac_generation, NET, CF_MMIO,
+		ADDR | BIT(MAC) },
 	{ "net.ctrl.mac_set_group", "ROB-10", mac_set_group, NET, CF_HOSTILE, ADDR | BIT(MAC) },
 	{ "net.ctrl.mac_table_wrong", "ROB-10", mac_table_wrong, NET, CF_HOSTILE, RX },
 	{ "net.ctrl.vlan_range", "ROB-10", vlan_range, NET, CF_HOSTILE, VQ | BIT(CTRL_VLAN) },

@@ -372,10 +372,6 @@ static int init_func(struct virtio_pci *p, uint32_t pci_class, uint32_t bar, str
 		.class_code = pci_class,
 	};
 
-	if (p->vio.be->config_len > PART_LEN)
-		return err_set(e, -EINVAL,
-			"%s: %u bytes of configuration, at most %u are supported", p->vio.name,
-			p->vio.be->config_len, PART_LEN);
 	pci_func_init(&p->func, p->vio.vmm, &ids);
 	p->func.config[PCI_INT_PIN] = PIN_INTA;
 	p->func.config[PCI_INT_LINE] = (uint8_t)p->vio.gsi;

@@ -193,6 +193,9 @@ int vio_init(struct vio *vio, struct vmm *vmm, struct vbackend *be, const char *
 	if (!be->nqueues || be->nqueues > VIO_QUEUES_MAX)
 		return err_set(e, -EINVAL, "%s: has %u queues, 1 to %u are supported", name,
 			be->nqueues, VIO_QUEUES_MAX);
+	if (be->config_len > VIO_CONFIG_MAX)
+		return err_set(e, -EINVAL, "%s has %u bytes of configuration; at most %u can be",
+			name, be->config_len, VIO_CONFIG_MAX);
 	rc = be->ops->features(be, &vio->offered);
 	if (rc)
 		return err_sys(e, rc, "%s: cannot ask for its features", name);
@@ -395,17 +398,33 @@ void vio_kick(struct vio *vio, uint32_t index)
 		fd_event_signal(vio->queues[index].kick_fd);
 }
 
+/*
+ * Reads all of it into config_seen, so that a change between a driver's reads of two parts shows,
+ * whether the device announced it or not. A new generation is counted when the driver reads, not
+ * when something changes, so that it cannot wrap around unnoticed (VIRTIO 1.4, 4.1.4.3.1).
+ */
+static int config_look(struct vio *vio)
+{
+	bool changed = atomic_exchange(&vio->config_changed, false);
+	uint8_t now[VIO_CONFIG_MAX];
+	uint32_t len = vio->be->config_len;
+	int ret = vio->be->ops->config_read(vio->be, 0, now, len);
+
+	if (!ret) {
+		changed |= vio->config_known && memcmp(now, vio->config_seen, len);
+		memcpy(vio->config_seen, now, len);
+		vio->config_known = true;
+	}
+	if (changed)
+		vio->generation++;
+	return ret;
+}
+
 void vio_config_read(struct vio *vio, uint64_t offset, void *data, unsigned len)
 {
 	memset(data, 0, len);
-	if (!range_in(offset, len, vio->be->config_len))
-		return;
-	/* Counted when it is read, not when it changes, so that it cannot wrap around unnoticed
-	 * (VIRTIO 1.4, 4.1.4.3.1). */
-	if (atomic_exchange(&vio->config_changed, false))
-		vio->generation++;
-	if (vio->be->ops->config_read(vio->be, (uint32_t)offset, data, len))
-		memset(data, 0, len);
+	if (range_in(offset, len, vio->be->config_len) && !config_look(vio))
+		memcpy(data, vio->config_seen + offset, len);
 }
 
 void vio_config_write(struct vio *vio, uint64_t offset, const void *data, unsigned len)

@@ -17,6 +17,7 @@
 #include "virtio/backend.h"
 
 #define VIO_QUEUES_MAX 256u
+#define VIO_CONFIG_MAX 256u /* bytes of configuration space */
 
 /* Interrupt status (VIRTIO 1.4, 4.1.4.5 and 4.2.2). */
 #define VIO_ISR_QUEUE  1u
@@ -55,6 +56,8 @@ struct vio {
 	uint16_t queue_sel;
 	uint8_t status;
 	uint8_t generation;
+	bool config_known;		     /* it was read once, */
+	uint8_t config_seen[VIO_CONFIG_MAX]; /* and was this the last time */
 	unsigned nqueues;
 	struct vio_queue *queues;
 	struct vio_source config;

@@ -304,6 +304,16 @@ static void configuration(struct tap *t)
 	CHECK_EQ(t, rd(&r, 0xfc), generation);
 	r.dev.be.events.config_changed(r.dev.be.events.arg);
 	CHECK(t, rd(&r, 0xfc) != generation);
+
+	/* What changes without being announced shows as well, when it is read. */
+	rd(&r, 0x100);
+	generation = rd(&r, 0xfc);
+	r.dev.config[8] ^= 1;
+	rd(&r, 0x100);
+	CHECK(t, rd(&r, 0xfc) != generation);
+	generation = rd(&r, 0xfc);
+	rd(&r, 0x108);
+	CHECK_EQ(t, rd(&r, 0xfc), generation);
 	tear_down(t, &r);
 }
 
