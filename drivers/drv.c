@@ -5,17 +5,31 @@
 #define RESET_TIMEOUT_NS UINT64_C(1000000000)
 #define DEFAULT_SIZE	 256u
 
+/* From `len` bytes at `mem`, of which `used` are taken; zeroed. */
+static void *take(uint8_t *mem, size_t mem_len, size_t *used, size_t len, size_t align)
+{
+	uintptr_t base = (uintptr_t)mem;
+	size_t at = ((base + *used + align - 1) & ~(uintptr_t)(align - 1)) - base;
+
+	if (at > mem_len || len > mem_len - at)
+		return NULL;
+	*used = at + len;
+	for (size_t i = 0; i < len; i++)
+		mem[at + i] = 0;
+	return mem + at;
+}
+
 void *drv_alloc(struct drv_dev *dev, size_t len, size_t align)
 {
-	uintptr_t base = (uintptr_t)dev->mem;
-	size_t at = ((base + dev->mem_used + align - 1) & ~(uintptr_t)(align - 1)) - base;
+	return take(dev->mem, dev->mem_len, &dev->mem_used, len, align);
+}
 
-	if (at > dev->mem_len || len > dev->mem_len - at)
-		return NULL;
-	dev->mem_used = at + len;
-	for (size_t i = 0; i < len; i++)
-		dev->mem[at + i] = 0;
-	return dev->mem + at;
+/* For what devices have no business with. */
+static void *alloc_private(struct drv_dev *dev, size_t len)
+{
+	if (!dev->priv)
+		return drv_alloc(dev, len, sizeof(void *));
+	return take(dev->priv, dev->priv_len, &dev->priv_used, len, sizeof(void *));
 }
 
 struct drv_sg drv_sg(const struct drv_dev *dev, const void *p, uint32_t len)
@@ -84,6 +98,7 @@ int drv_begin(struct drv_dev *dev, uint64_t want, uint64_t need)
 	int r = drv_reset(dev);
 
 	dev->mem_used = 0;
+	dev->priv_used = 0;
 	dev->features = 0;
 	if (!r)
 		r = add_status(dev, 0, VIRTIO_S_ACKNOWLEDGE);
@@ -110,7 +125,7 @@ static int ring_setup(struct drv_queue *q, uint16_t size, uint16_t table_len)
 	c.desc = drv_alloc(dev, desc_len, 16);
 	c.driver = drv_alloc(dev, driver_len, 4);
 	c.device = drv_alloc(dev, device_len, 4);
-	c.state = drv_alloc(dev, drv_ring_state_size(size), sizeof(void *));
+	c.state = alloc_private(dev, drv_ring_state_size(size));
 	if (!c.desc || !c.driver || !c.device || !c.state)
 		return DRV_NO_MEMORY;
 	if (table_len && drv_has(dev, VIRTIO_F_INDIRECT_DESC)) {
@@ -129,6 +144,9 @@ static int ring_setup(struct drv_queue *q, uint16_t size, uint16_t table_len)
 		.driver = drv_sg(dev, c.driver, driver_len).addr,
 		.device = drv_sg(dev, c.device, device_len).addr,
 	};
+	if (q->addr.desc == UINT64_MAX || q->addr.driver == UINT64_MAX ||
+		q->addr.device == UINT64_MAX || c.tables_addr == UINT64_MAX)
+		return DRV_INVALID; /* no memory for devices */
 	return drv_ring_init(&q->ring, &c);
 }
 

@@ -111,6 +111,11 @@ struct drv_dev {
 	const struct drv_platform *platform;
 	uint8_t *mem; /* for rings and requests; devices must reach it */
 	size_t mem_len, mem_used;
+	/* [opt] Set after the transport's open function: memory for the state of rings, which
+	 * devices need not and should not reach. NULL: it is taken from `mem`, and a device that
+	 * writes where it must not can lead the driver astray. */
+	uint8_t *priv;
+	size_t priv_len, priv_used;
 	uint16_t id;	   /* device ID (5) */
 	uint64_t offered;  /* feature bits, after drv_begin() */
 	uint64_t features; /* agreed */

@@ -58,12 +58,8 @@ int drv_pool_offer(struct drv_pool *p, uint8_t *buf, uint32_t out_len, uint32_t 
 int drv_pool_take(struct drv_pool *p, uint8_t **buf, uint32_t *len, uint64_t until)
 {
 	void *cookie = NULL;
-	int r;
+	int r = drv_queue_wait(&p->q, &cookie, len, until);
 
-	/* With EVENT_IDX each interrupt has to be asked for. */
-	if (p->q.dev->platform->wait)
-		drv_ring_enable_interrupts(&p->q.ring, 0);
-	r = drv_queue_wait(&p->q, &cookie, len, until);
 	*buf = cookie;
 	return r;
 }

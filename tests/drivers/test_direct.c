@@ -138,6 +138,7 @@ static void little_memory(struct tap *t)
 	toy.serve = increment;
 	for (size_t len = 0; len < 400; len++) {
 		toy.dev->mem_len = len;
+		toy.dev->priv_len = 2 * len;
 		int rc = drv_req_open(&r, toy.dev, 0, 32);
 
 		CHECK(t, rc == DRV_NO_MEMORY || (!rc && len > 100));

@@ -371,7 +371,7 @@ static void vsock(struct tap *t)
 
 static void scribble(struct toy *toy, uint8_t *p, uint32_t len)
 {
-	uint32_t n = toy_rand(toy, len) + 1, at = toy_rand(toy, len);
+	uint32_t n = toy_rand(toy, len < 64 ? len : 64) + 1, at = toy_rand(toy, len);
 
 	for (; n && at < len; n--)
 		p[at++] = (uint8_t)toy_rand(toy, toy_rand(toy, 2) ? 256 : 4);
@@ -418,7 +418,10 @@ static void wild_tick(struct toy *toy)
 			wild(toy, &c);
 	if (toy_rand(toy, 300) == 0)
 		scribble(toy, toy->config, TOY_CONFIG);
-	if (toy_rand(toy, 3000) == 0 && dq->enabled)
+	/* All that devices can reach, the descriptors of the driver included. */
+	if (toy_rand(toy, 1000) == 0 && toy->dev->mem_used)
+		scribble(toy, toy->mem, (uint32_t)toy->dev->mem_used);
+	else if (toy_rand(toy, 1000) == 0 && dq->enabled)
 		scribble(toy, (uint8_t *)(uintptr_t)dq->device, packed ? 4 : 6 + 8u * dq->size);
 }
 

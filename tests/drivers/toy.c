@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE 4096u
+#define PAGE	 4096u
+#define TOY_PRIV 65536u
 #define AREA_LEN                                                                                   \
 	(sizeof(struct drv_direct_area) + TOY_QUEUES * sizeof(struct drv_direct_queue) + TOY_CONFIG)
 #define STEP_NS 100000000u /* each look at the time */
@@ -83,13 +84,18 @@ static bool packed(const struct toy *toy)
 	return toy->area->accepted >> VIRTIO_F_RING_PACKED & 1;
 }
 
-static void add(struct toy_chain *c, uint64_t addr, uint32_t len, bool write)
+/* False if it cannot be: the test may have written into the ring. */
+static bool add(const struct toy *toy, struct toy_chain *c, uint64_t addr, uint32_t len, bool write)
 {
-	if (c->n == TOY_SG)
-		abort(); /* no driver has that many */
+	uint64_t off = addr - (uintptr_t)toy->mem;
+
+	if (c->n == TOY_SG || off > TOY_MEM || len > TOY_MEM - off)
+		return false;
 	c->e[c->n].p = (uint8_t *)(uintptr_t)addr;
 	c->e[c->n].len = len;
 	c->e[c->n++].write = write;
+	c->ndesc++;
+	return true;
 }
 
 static bool take_split(struct toy *toy, const struct drv_direct_queue *q, struct toy_chain *c)
@@ -101,13 +107,12 @@ static bool take_split(struct toy *toy, const struct drv_direct_queue *q, struct
 	if (a->idx == toy->next[c->q])
 		return false;
 	i = c->id = a->ring[toy->next[c->q]++ % q->size];
-	for (;;) {
-		add(c, d[i].addr, d[i].len, d[i].flags & VIRTQ_DESC_F_WRITE);
-		c->ndesc++;
+	while (i < q->size && add(toy, c, d[i].addr, d[i].len, d[i].flags & VIRTQ_DESC_F_WRITE)) {
 		if (!(d[i].flags & VIRTQ_DESC_F_NEXT))
 			return true;
 		i = d[i].next;
 	}
+	return false;
 }
 
 static bool take_packed(struct toy *toy, const struct drv_direct_queue *q, struct toy_chain *c)
@@ -118,18 +123,16 @@ static bool take_packed(struct toy *toy, const struct drv_direct_queue *q, struc
 	if ((flags & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)) !=
 		drv_raw_avail_flags(toy->wrap[c->q]))
 		return false;
-	for (;;) {
+	do {
 		flags = d[i].flags;
-		add(c, d[i].addr, d[i].len, flags & VIRTQ_DESC_F_WRITE);
+		if (!add(toy, c, d[i].addr, d[i].len, flags & VIRTQ_DESC_F_WRITE))
+			return false;
 		c->id = d[i].id;
-		c->ndesc++;
 		if (++i == q->size) {
 			i = 0;
 			toy->wrap[c->q] = !toy->wrap[c->q];
 		}
-		if (!(flags & VIRTQ_DESC_F_NEXT))
-			break;
-	}
+	} while (flags & VIRTQ_DESC_F_NEXT);
 	toy->next[c->q] = i;
 	return true;
 }
@@ -218,10 +221,13 @@ void toy_open(struct toy *toy, uint16_t id, uint64_t features)
 		    &toy->direct, &toy->platform, toy->area, AREA_LEN, toy->mem, TOY_MEM / 2))
 		exit(1);
 	toy->dev = &toy->direct.dev;
+	toy->dev->priv_len = TOY_PRIV;
+	toy->dev->priv = malloc(TOY_PRIV);
 }
 
 void toy_close(struct toy *toy)
 {
 	munmap(toy->mem - PAGE, TOY_MEM + 2 * PAGE);
 	free(toy->area);
+	free(toy->dev->priv);
 }
