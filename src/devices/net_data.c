@@ -147,6 +147,11 @@ static int read_frame(struct net *n, unsigned q, struct vq_chain *c, struct net_
 		vq_set_broken(n->dev.queues[q], "transmit buffer shorter than its header (5.1.6)");
 		return -EPROTO;
 	}
+	if (c->n_in) {
+		vq_set_broken(
+			n->dev.queues[q], "transmit buffer that the device may write (5.1.6)");
+		return -EPROTO;
+	}
 	iov_iter_init(&at, c->iov, c->n_out);
 	if (c->iov->iov_len >= HDR_LEN) {
 		memcpy(&hdr, c->iov->iov_base, HDR_LEN);
@@ -330,6 +335,11 @@ static int take_buffers(struct net *n, struct vq *vq, uint32_t need, struct vq_c
 		ret = vq_pop(vq, &chains[taken]);
 		if (ret <= 0)
 			break;
+		if (chains[taken]->n_out) {
+			vq_set_broken(vq, "receive buffer that the device may only read (5.1.6)");
+			ret = -EPROTO;
+			break;
+		}
 		entries += chains[taken]->n_in;
 		room += chains[taken++]->in_len;
 	}
