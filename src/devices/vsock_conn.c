@@ -454,6 +454,20 @@ static int conn_read_failed(struct vsock_conn *c)
 	return errno == EAGAIN ? 0 : -ECONNRESET;
 }
 
+/* The buffer has no room: that matters only if there is data. As read_stream(). */
+static int read_nothing(struct vsock_conn *c)
+{
+	uint8_t byte;
+	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0)
+		return conn_read_failed(c);
+	if (n > 0)
+		return -ENOBUFS;
+	conn_eof(c);
+	return 0;
+}
+
 static int read_stream(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_iter *room)
 {
 	size_t taken, want = min_u64(guest_room(c), PACKET_MAX);
@@ -463,7 +477,7 @@ static int read_stream(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_i
 
 	m.msg_iovlen = iov_take(room, want, iov, IOV_MAX_CALL, &taken);
 	if (!taken)
-		return -ENOBUFS;
+		return read_nothing(c);
 	n = recvmsg(c->fd, &m, MSG_DONTWAIT);
 	if (n < 0)
 		return conn_read_failed(c);
