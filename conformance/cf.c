@@ -141,14 +141,14 @@ static bool suitable(struct cf *c)
 /* One run of a case. */
 
 /* A device that is gone is brought back, so that the next case is judged for itself. */
-static void check_alive(struct cf *c)
+static void check_alive(struct cf *c, const char *when)
 {
 	struct cf_target *t = c->target;
 	const char *why = "the device is gone";
 
 	if (!t->alive || t->alive(t, &why))
 		return;
-	cf_check(c, false, "%s", why);
+	cf_check(c, false, "%s%s", when, why);
 	if (t->revive)
 		t->revive(t);
 }
@@ -165,10 +165,10 @@ static void clean_up(struct cf *c)
 {
 	if (!(c->c->flags & CF_HOSTILE))
 		check_rings(c);
-	check_alive(c);
 	drv_reset(c->target->dev);
 	if (c->target->peer)
 		drv_reset(c->target->peer);
+	check_alive(c, "");
 	cf_check_guards(c);
 }
 
@@ -190,6 +190,7 @@ static bool run_case(struct cf *c, const struct cf_case *k, bool packed)
 	struct cf_result r = { .c = k, .packed = packed };
 
 	start_case(c, k, packed);
+	check_alive(c, "some time after the case before: ");
 	if (suitable(c)) {
 		if (cf_check(c, !drv_reset(c->target->dev), "the device cannot be reset"))
 			k->run(c);

@@ -113,6 +113,9 @@ struct cf_target {
 	const char *(*fact)(struct cf_target *t, const char *key);
 	/* [opt] False if the device, or the process behind it, is gone; `why` says it. */
 	bool (*alive)(struct cf_target *t, const char **why);
+	/* [opt] Connects again to a back-end that closed the connection. False if its process has
+	 * ended, too. */
+	bool (*reconnect)(struct cf_target *t);
 	/* [opt] Makes it usable again after it went. */
 	bool (*revive)(struct cf_target *t);
 	/* [opt] In a guest: keeps interrupts from being handled, until `off` is false. */
@@ -219,7 +222,7 @@ bool cf_status_becomes(struct cf *c, uint8_t mask, uint8_t value);
 /*
  * How every hostile case ends: the device says DEVICE_NEEDS_RESET (2.1.2), uses nothing more of q
  * (NULL: not checked), and works again after a reset. Where the status cannot be read only the last
- * is checked.
+ * is checked, and a back-end may close its connection: it has no other way to say it.
  */
 void cf_must_break(struct cf *c, struct drv_queue *q);
 /* The device must go on as if nothing had been: the probe works on q. */

@@ -275,17 +275,31 @@ static void must_recover(struct cf *c)
 		cf_probe_works(c, q);
 }
 
+static bool hung_up(struct cf_target *t)
+{
+	const char *why;
+
+	return t->alive && t->reconnect && !t->alive(t, &why) && t->reconnect(t);
+}
+
 void cf_must_break(struct cf *c, struct drv_queue *q)
 {
+	struct cf_target *t = c->target;
 	uint8_t status;
+	bool tells = t->dev->ops->status(t->dev, &status) != DRV_UNSUPPORTED;
 
-	if (c->target->dev->ops->status(c->target->dev, &status) != DRV_UNSUPPORTED)
+	if (tells)
 		cf_status_becomes(c, VIRTIO_S_NEEDS_RESET, VIRTIO_S_NEEDS_RESET);
 	if (q)
 		cf_check(c, !drv_ring_used(&q->ring),
 			"queue %u: the device used a buffer that breaks the rules", q->index);
-	if (!cf_failed(c))
-		must_recover(c);
+	if (cf_failed(c))
+		return;
+	must_recover(c);
+	if (!cf_failed(c) || tells || !hung_up(t))
+		return;
+	c->verdict = CF_PASS;
+	must_recover(c);
 }
 
 void cf_must_go_on(struct cf *c, struct drv_queue *q)

@@ -172,6 +172,16 @@ static int start(struct backend *b)
 	return ret;
 }
 
+static bool reconnect(struct cf_target *cf)
+{
+	struct vhu_target *t = cf->ctx;
+
+	if (ended(&t->backend, "the back-end", t->why, sizeof(t->why)) ||
+		ended(&t->peer_backend, "the peer's back-end", t->why, sizeof(t->why)))
+		return false;
+	return !rejoin(t, false);
+}
+
 static bool revive(struct cf_target *cf)
 {
 	struct vhu_target *t = cf->ctx;
@@ -380,6 +390,7 @@ static void fill_in(struct vhu_target *t)
 	t->cf.limit = t->opts.limit_ms * UINT64_C(1000000);
 	t->cf.fact = fact;
 	t->cf.alive = alive;
+	t->cf.reconnect = reconnect;
 	t->cf.revive = revive;
 	t->cf.kill = t->backend.ours ? kill_backend : NULL;
 	t->cf.ctx = t;
