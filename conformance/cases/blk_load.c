@@ -200,6 +200,54 @@ static void full_ring(struct cf *c)
 	}
 }
 
+/*
+ * With IN_ORDER a quick request waits for a slow one before it: a flush of what was just written,
+ * then a read of what is in memory. The ring takes a used entry for all buffers up to it, so the
+ * answers tell: none is missing when its buffer comes back.
+ */
+static bool flush_then_read(struct flight *f)
+{
+	struct drv_queue *q = f->b.q;
+	struct cf *c = f->b.c;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		bool flush = i % 2 == 0;
+		struct drv_sg sg[3] = { cf_sg(c, &f->header[i], sizeof(*f->header)),
+			cf_sg(c, flush ? &f->status[i] : data_of(f, i), flush ? 1 : FLIGHT_LEN),
+			cf_sg(c, &f->status[i], 1) };
+
+		cf_copy(&f->header[i],
+			&(struct blk_header){ flush ? VIRTIO_BLK_T_FLUSH : VIRTIO_BLK_T_IN, 0,
+				flush ? 0 : place(f, i) },
+			sizeof(*f->header));
+		f->status[i] = 0xa5;
+		if (!cf_check(c, !drv_ring_add(&q->ring, sg, 1, flush ? 1 : 2, &f->header[i]),
+			    "no room for request %u of %u", i, f->n))
+			return false;
+	}
+	return cf_check(c, !drv_queue_publish(q), "the device cannot be notified");
+}
+
+static void in_order(struct cf *c)
+{
+	struct flight f;
+	void *cookie;
+
+	if (!flight_up(&f, c, DRV_FEATURE(VIRTIO_BLK_F_FLUSH) | DRV_FEATURE(VIRTIO_F_IN_ORDER), 1))
+		return;
+	for (uint32_t round = 0; round < 8; round++) {
+		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !flush_then_read(&f))
+			return;
+		for (unsigned i = 0; i < f.n; i++)
+			if (!cf_used(c, f.b.q, &cookie, NULL) ||
+				!cf_check(c, cookie == &f.header[i],
+					"another buffer came back than the next in order") ||
+				!cf_check(c, f.status[i] == VIRTIO_BLK_S_OK,
+					"request %u came back with status %u", i, f.status[i]))
+				return;
+	}
+}
+
 /* Multiqueue. */
 
 static bool more_queues(struct flight *f, struct cf *c, unsigned *n)
@@ -351,6 +399,8 @@ const struct cf_case cf_cases_blk_load[] = {
 	{ "blk.load.mixed", "BLK-1 BLK-2", mixed, DRV_ID_BLK },
 	{ "blk.load.full_ring", "BLK-1", full_ring, DRV_ID_BLK, .flags = CF_RINGS },
 	{ "blk.load.reset", "ROB-18 V2.4.1-2", reset_under_load, DRV_ID_BLK, .flags = CF_RINGS },
+	{ "blk.inorder.slow_first", "V6.2-5", in_order, DRV_ID_BLK, .flags = CF_RINGS,
+		.needs = DRV_FEATURE(VIRTIO_BLK_F_FLUSH) | DRV_FEATURE(VIRTIO_F_IN_ORDER) },
 	{ "blk.mq.all_queues", "BLK-1", all_queues, DRV_ID_BLK, .flags = CF_RINGS,
 		.needs = DRV_FEATURE(VIRTIO_BLK_F_MQ) },
 	{ "blk.mq.fair", "ROB-19", queues_are_fair, DRV_ID_BLK,
