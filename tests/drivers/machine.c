@@ -144,6 +144,24 @@ static int open_mmio(struct machine *m)
 	return r;
 }
 
+static int visible_features(struct drv_dev *dev, uint64_t *offered)
+{
+	int r = current->features(dev, offered);
+
+	*offered &= ~current->hide;
+	return r;
+}
+
+void machine_hide(struct machine *m, uint64_t features)
+{
+	struct drv_ops *ops = m->is_pci ? &m->dp.ops : &m->dm.ops;
+
+	m->hide = features;
+	if (!m->features)
+		m->features = ops->features;
+	ops->features = visible_features;
+}
+
 struct machine *machine_open(enum machine_kind kind, const struct vdev_class *cls, ...)
 {
 	struct machine *m = calloc(1, sizeof(*m));

@@ -40,12 +40,16 @@ struct machine {
 	struct drv_pci dp;
 	struct drv_pci_host dh;
 	struct drv_dev *dev; /* opened */
+	uint64_t hide;	     /* features that the driver shall not see offered */
+	int (*features)(struct drv_dev *dev, uint64_t *offered);
 };
 
 /* Starts a device of this class with keys ("image", path, ..., NULL) and opens its transport. NULL
  * after saying why. */
 struct machine *machine_open(enum machine_kind kind, const struct vdev_class *cls, ...);
 void machine_close(struct machine *m);
+/* Hides features from the driver. */
+void machine_hide(struct machine *m, uint64_t features);
 /* Memory for buffers, which the device reaches. */
 static inline uint8_t *machine_buf(struct machine *m)
 {

@@ -19,7 +19,15 @@
 #define IMAGE_LEN (1u << 20)
 
 static enum machine_kind kind; /* of this run of the cases */
+static uint64_t hidden;	       /* features likewise */
 static char dir[64];
+
+/* The machine of this run, from now on. */
+static struct machine *seen(struct machine *m)
+{
+	machine_hide(m, hidden);
+	return m;
+}
 
 static const char *in_dir(char path[128], const char *name)
 {
@@ -29,7 +37,7 @@ static const char *in_dir(char path[128], const char *name)
 
 static void rng(struct tap *t)
 {
-	struct machine *m = machine_open(kind, &vdev_rng, NULL);
+	struct machine *m = seen(machine_open(kind, &vdev_rng, NULL));
 	struct drv_rng rng;
 	uint8_t a[1000] = { 0 }, b[1000] = { 0 };
 	unsigned zero = 0;
@@ -56,7 +64,7 @@ static struct machine *open_disk(struct drv_blk *b, const char *key, const char 
 	if (fd < 0 || ftruncate(fd, IMAGE_LEN))
 		exit(1);
 	close(fd);
-	m = machine_open(kind, &vdev_blk, "image", path, "serial", "drv-1", key, value, NULL);
+	m = seen(machine_open(kind, &vdev_blk, "image", path, "serial", "drv-1", key, value, NULL));
 	return m;
 }
 
@@ -204,7 +212,8 @@ static bool gets_bytes(int fd, void *buf, size_t len)
 static void console(struct tap *t)
 {
 	char path[128], back[700], big[700];
-	struct machine *m = machine_open(kind, &vdev_console, "path", in_dir(path, "con"), NULL);
+	struct machine *m =
+		seen(machine_open(kind, &vdev_console, "path", in_dir(path, "con"), NULL));
 	struct drv_console c;
 	uint16_t cols, rows;
 	uint32_t len = 0;
@@ -237,8 +246,8 @@ static void console(struct tap *t)
 static void console_ports(struct tap *t)
 {
 	char path[128], other[140], back[100];
-	struct machine *m = machine_open(
-		kind, &vdev_console, "path", in_dir(path, "con"), "ports", "diag,spare", NULL);
+	struct machine *m = seen(machine_open(
+		kind, &vdev_console, "path", in_dir(path, "con"), "ports", "diag,spare", NULL));
 	struct drv_console c;
 	uint64_t until = machine_until();
 	uint32_t len;
@@ -290,8 +299,8 @@ static void net_mtu(struct tap *t, const char *mtu, uint32_t len)
 	static uint8_t frame[20000], back[20000];
 	char path[128];
 	int fd, listener = listen_on(in_dir(path, "passt"), SOCK_STREAM);
-	struct machine *m = machine_open(kind, &vdev_net, "passt-socket", path, "mtu", mtu, "mac",
-		"02:00:00:00:00:05", "queues", "2", NULL);
+	struct machine *m = seen(machine_open(kind, &vdev_net, "passt-socket", path, "mtu", mtu,
+		"mac", "02:00:00:00:00:05", "queues", "2", NULL));
 	struct drv_net n;
 	uint32_t got = 0;
 	uint16_t status = 0;
@@ -347,7 +356,7 @@ static void net_control(struct tap *t)
 	char path[128];
 	int listener = listen_on(in_dir(path, "passt"), SOCK_STREAM);
 	struct machine *m =
-		machine_open(kind, &vdev_net, "passt-socket", path, "queues", "4", NULL);
+		seen(machine_open(kind, &vdev_net, "passt-socket", path, "queues", "4", NULL));
 	struct drv_net n;
 
 	REQUIRE(t, !drv_net_open(&n, m->dev, 2, 8));
@@ -381,7 +390,7 @@ static void vsock(struct tap *t)
 	static uint8_t memory[2][8192], out[100000], back[100000];
 	char path[128], port[140], line[64];
 	struct machine *m =
-		machine_open(kind, &vdev_vsock, "cid", "9", "uds", in_dir(path, "vs"), NULL);
+		seen(machine_open(kind, &vdev_vsock, "cid", "9", "uds", in_dir(path, "vs"), NULL));
 	struct drv_vsock_conn c = { .buf = memory[0], .size = sizeof(memory[0]) };
 	struct drv_vsock_conn d = { .buf = memory[1], .size = sizeof(memory[1]) };
 	struct drv_vsock v;
@@ -442,7 +451,7 @@ static void vsock_messages(struct tap *t)
 	static uint8_t memory[8192], out[6000], back[6000];
 	char path[128], port[160];
 	struct machine *m =
-		machine_open(kind, &vdev_vsock, "cid", "9", "uds", in_dir(path, "vs"), NULL);
+		seen(machine_open(kind, &vdev_vsock, "cid", "9", "uds", in_dir(path, "vs"), NULL));
 	struct drv_vsock_conn c = { .buf = memory, .size = sizeof(memory) };
 	struct drv_vsock v;
 	uint32_t len = 0;
@@ -476,27 +485,50 @@ static void vsock_messages(struct tap *t)
 	machine_close(m);
 }
 
+static void run(struct tap *t)
+{
+	TAP_RUN(t, rng);
+	TAP_RUN(t, blk);
+	TAP_RUN(t, blk_limits);
+	TAP_RUN(t, blk_async);
+	TAP_RUN(t, console);
+	TAP_RUN(t, console_ports);
+	TAP_RUN(t, net);
+	TAP_RUN(t, net_jumbo);
+	TAP_RUN(t, net_control);
+	TAP_RUN(t, vsock);
+	TAP_RUN(t, vsock_messages);
+}
+
 int main(void)
 {
+	static const struct {
+		const char *name;
+		uint64_t hidden;
+	} layouts[] = {
+		{ "all features", 0 },
+		{ "split rings", DRV_FEATURE(VIRTIO_F_RING_PACKED) },
+		{ "plain split rings", DRV_FEATURE(VIRTIO_F_RING_PACKED) |
+					       DRV_FEATURE(VIRTIO_F_EVENT_IDX) |
+					       DRV_FEATURE(VIRTIO_F_IN_ORDER) },
+		{ "plain packed rings",
+			DRV_FEATURE(VIRTIO_F_EVENT_IDX) | DRV_FEATURE(VIRTIO_F_IN_ORDER) },
+	};
 	static const char *const names[] = { "mmio", "mmio-irq", "pci", "pci-intx", "pci-msix" };
 	struct tap t = { 0 };
+	char clean[80];
 
 	strcpy(dir, "/tmp/drv-classes-XXXXXX");
 	if (!mkdtemp(dir))
 		return 1;
-	for (kind = MMIO_POLL; kind < MACHINE_KINDS; kind++) {
-		printf("# %s\n", names[kind]);
-		TAP_RUN(&t, rng);
-		TAP_RUN(&t, blk);
-		TAP_RUN(&t, blk_limits);
-		TAP_RUN(&t, blk_async);
-		TAP_RUN(&t, console);
-		TAP_RUN(&t, console_ports);
-		TAP_RUN(&t, net);
-		TAP_RUN(&t, net_jumbo);
-		TAP_RUN(&t, net_control);
-		TAP_RUN(&t, vsock);
-		TAP_RUN(&t, vsock_messages);
-	}
+	for (kind = MMIO_POLL; kind < MACHINE_KINDS; kind++)
+		for (unsigned i = 0; i < sizeof(layouts) / sizeof(*layouts); i++) {
+			printf("# %s, %s\n", names[kind], layouts[i].name);
+			hidden = layouts[i].hidden;
+			run(&t);
+		}
+	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
+	if (system(clean))
+		printf("# cannot remove %s\n", dir);
 	return tap_done(&t);
 }
