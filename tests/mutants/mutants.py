@@ -60,37 +60,38 @@ class Compiler:
         run(command[:at] + objects + command[at:])
 
 
-def plant(mutant, folder):
-    """Writes the file with its bug below `folder`; returns its path."""
-    with open(os.path.join(ROOT, mutant["file"]), encoding="utf-8") as f:
+def plant(edit, folder):
+    """Writes the file of one edit below `folder`; returns its path."""
+    with open(os.path.join(ROOT, edit["file"]), encoding="utf-8") as f:
         text = f.read()
-    if text.count(mutant["old"]) != 1:
-        raise Failure(f"{mutant['file']} has the text to replace {text.count(mutant['old'])} times, not once")
-    path = os.path.join(folder, mutant["file"])
+    if text.count(edit["old"]) != 1:
+        raise Failure(f"{edit['file']} has the text to replace {text.count(edit['old'])} times, not once")
+    path = os.path.join(folder, edit["file"])
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace(mutant["old"], mutant["new"]))
+        f.write(text.replace(edit["old"], edit["new"]))
     return path
 
 
 def build(mutant, compiler):
     """Returns the path of an avp with the bug."""
     folder = os.path.join(BUILD, "mutants", mutant["name"])
-    planted = plant(mutant, folder)
     objects = []
-    for source in mutant.get("compile", [mutant["file"]]):
-        copy = planted if source == mutant["file"] else os.path.join(ROOT, source)
-        objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
-        compiler.compile(source, copy, os.path.join(folder, "src"), objects[-1])
+    for edit in [mutant] + mutant.get("also", []):
+        planted = plant(edit, folder)
+        for source in edit.get("compile", [edit["file"]]):
+            copy = planted if source == edit["file"] else os.path.join(ROOT, source)
+            objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
+            compiler.compile(source, copy, os.path.join(folder, "src"), objects[-1])
     compiler.link_avp(objects, os.path.join(folder, "avp"))
     return os.path.join(folder, "avp")
 
 
-def judge(avp, kind, only):
+def judge(avp, kind, only, more=()):
     """The cases that fail on this avp, and how many were run."""
     report = os.path.join(os.path.dirname(avp), "report.json") if avp else os.path.join(BUILD, "mutants", "clean.json")
     os.makedirs(os.path.dirname(report), exist_ok=True)
-    command = [CONFORM, "self", "--json", report]
+    command = [CONFORM, "conform", "self", "--json", report, *more]
     command += ["--avp", avp] if avp else []
     command += ["--type", kind] if kind else []
     for glob in only:
@@ -146,7 +147,7 @@ def find(mutants, compiler, names):
         if names and mutant["name"] not in names:
             continue
         try:
-            failed, judged = judge(build(mutant, compiler), mutant["type"], [])
+            failed, judged = judge(build(mutant, compiler), mutant["type"], [], ("--limit", "300"))
             print(f"{mutant['name']}: {len(failed)} of {judged}: {' '.join(failed)}", flush=True)
         except (Failure, subprocess.TimeoutExpired) as e:
             print(f"{mutant['name']}: {e}", flush=True)
