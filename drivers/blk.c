@@ -13,8 +13,10 @@ enum {
 	BLK_SIZE = 20,
 	WRITEBACK = 32,
 	MAX_DISCARD = 36,
+	DISCARD_ALIGNMENT = 44,
 	MAX_ZEROES = 48,
 	MAX_ERASE = 60,
+	ERASE_ALIGNMENT = 68,
 };
 
 /* A buffer of the pool: what device and driver exchange besides the data. */
@@ -56,15 +58,23 @@ static uint32_t field(struct drv_blk *b, unsigned feature, uint32_t at, int *r)
 	return v;
 }
 
+/* So that a range that begins aligned goes on so in the next request. */
+static uint32_t aligned(uint32_t max, uint32_t alignment)
+{
+	return alignment && max >= alignment ? max - max % alignment : max;
+}
+
 static int read_config(struct drv_blk *b)
 {
 	int r = drv_blk_refresh(b);
 	uint32_t size_max = field(b, VIRTIO_BLK_F_SIZE_MAX, SIZE_MAX_, &r);
 
 	b->block_size = field(b, VIRTIO_BLK_F_BLK_SIZE, BLK_SIZE, &r);
-	b->max_discard = field(b, VIRTIO_BLK_F_DISCARD, MAX_DISCARD, &r);
+	b->max_discard = aligned(field(b, VIRTIO_BLK_F_DISCARD, MAX_DISCARD, &r),
+		field(b, VIRTIO_BLK_F_DISCARD, DISCARD_ALIGNMENT, &r));
 	b->max_zeroes = field(b, VIRTIO_BLK_F_WRITE_ZEROES, MAX_ZEROES, &r);
-	b->max_erase = field(b, VIRTIO_BLK_F_SECURE_ERASE, MAX_ERASE, &r);
+	b->max_erase = aligned(field(b, VIRTIO_BLK_F_SECURE_ERASE, MAX_ERASE, &r),
+		field(b, VIRTIO_BLK_F_SECURE_ERASE, ERASE_ALIGNMENT, &r));
 	b->read_only = drv_has(b->dev, VIRTIO_BLK_F_RO);
 	if (!b->block_size)
 		b->block_size = DRV_BLK_SECTOR;
@@ -234,6 +244,8 @@ int drv_blk_range(struct drv_blk *b, uint32_t type, uint64_t sector, uint64_t n,
 
 	if (!max)
 		return DRV_UNSUPPORTED;
+	if (unmap && type != VIRTIO_BLK_T_WRITE_ZEROES)
+		return DRV_INVALID; /* 5.2.6.1 */
 	if (b->read_only)
 		return DRV_REFUSED;
 	if (sector > b->capacity || n > b->capacity - sector)

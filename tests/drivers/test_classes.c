@@ -97,6 +97,7 @@ static void blk(struct tap *t)
 	for (unsigned i = 512; i < 9 * 512; i++)
 		CHECK_EQ(t, r[i], 0);
 	CHECK_EQ(t, drv_blk_range(&b, VIRTIO_BLK_T_DISCARD, 0, 16, false), 0);
+	CHECK_EQ(t, drv_blk_range(&b, VIRTIO_BLK_T_DISCARD, 0, 16, true), DRV_INVALID);
 	CHECK_EQ(t, drv_blk_refresh(&b), 0);
 	CHECK_EQ(t, b.capacity, IMAGE_LEN / 512);
 	machine_close(m);
