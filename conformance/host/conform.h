@@ -12,6 +12,8 @@ int conform_cmd(int argc, char **argv);
 int conform_vhost_user(int argc, char **argv);
 int conform_self(int argc, char **argv);
 int conform_diff(int argc, char **argv);
+int conform_guest(int argc, char **argv);
+int conform_image(int argc, char **argv);
 
 /* Which cases to run, by patterns like "vq.*" (fnmatch). A case runs if one of `only` fits, or
  * there is none, and none of `skip` does. */
@@ -25,3 +27,5 @@ bool conform_wanted(const struct conform_choice *choice, const struct cf_case *c
 int conform_check(const struct conform_choice *choice, struct err *e);
 /* Prints the cases of device ID `device` (0: all), one per line, with what they claim. */
 void conform_list(const struct conform_choice *choice, uint16_t device);
+/* What follows the first "--" of argv, which ends there; NULL if there is none. */
+char **conform_command(int *argc, char **argv);

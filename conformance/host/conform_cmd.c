@@ -11,6 +11,8 @@
 static const struct cli_command commands[] = {
 	{ "self", conform_self, "judge avp's own back-ends" },
 	{ "diff", conform_diff, "compare two runs" },
+	{ "guest", conform_guest, "judge a platform from inside a guest" },
+	{ "image", conform_image, "write the image of the test guest" },
 	{ "vhost-user", conform_vhost_user, "judge a vhost-user back-end, without a VM" },
 	{ NULL, NULL, NULL },
 };
@@ -79,4 +81,16 @@ void conform_list(const struct conform_choice *choice, uint16_t device)
 			if ((!device || !k->device || k->device == device) &&
 				conform_wanted(choice, k))
 				printf("%-48s %s\n", k->name, k->proves);
+}
+
+char **conform_command(int *argc, char **argv)
+{
+	for (int i = 0; i < *argc; i++) {
+		if (strcmp(argv[i], "--") != 0)
+			continue;
+		argv[i] = NULL;
+		*argc = i;
+		return argv + i + 1;
+	}
+	return NULL;
 }

@@ -168,28 +168,15 @@ static int check(const struct vhu_args *a, char *const *command)
 	return EXIT_USAGE;
 }
 
-/* What follows the first "--" of argv, which ends there; NULL if there is none. */
-static char **cut(int *argc, char **argv)
-{
-	for (int i = 0; i < *argc; i++) {
-		if (strcmp(argv[i], "--") != 0)
-			continue;
-		argv[i] = NULL;
-		*argc = i;
-		return argv + i + 1;
-	}
-	return NULL;
-}
-
 int conform_vhost_user(int argc, char **argv)
 {
 	struct vhu_args a = { 0 };
 	int rest = argc, ret;
-	char **command = cut(&argc, argv), **peer = NULL, *none;
+	char **command = conform_command(&argc, argv), **peer = NULL, *none;
 
 	if (command) {
 		rest -= argc + 1;
-		peer = cut(&rest, command);
+		peer = conform_command(&rest, command);
 	}
 	ret = cli_parse(&spec, argc, argv, &a, &none);
 	if (ret != CLI_GO)

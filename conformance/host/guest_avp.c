@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The test guest as a user would run it: a system file, and `avp run`. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/util.h"
+#include "conformance/host/guest_vm.h"
+#include "system/client.h"
+
+/* What the guest under test has. The folder of the system file is that of all paths in it. */
+static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
+{
+	fprintf(f,
+		"  dut:\n"
+		"    memory: 64M\n"
+		"    transport: %s\n"
+		"    serial: serial\n"
+		"    boot:\n"
+		"      kernel: %s\n"
+		"      cmdline: \"blk0.serial=" PLACE_DISK_SERIAL " blk0.capacity=%" PRIu64
+		" blk1.read-only=1 net0.mac=52:54:00:c0:00:01 net1.mac=52:54:00:c0:00:02"
+		" net.mtu=1500 console.echo=1 vsock0.cid=1001 vsock0.peer_cid=1002 %s\"\n"
+		"    devices:\n"
+		"      - {type: blk, image: disk0, serial: " PLACE_DISK_SERIAL "}\n"
+		"      - {type: blk, image: disk1, readonly: true}\n"
+		"      - {type: net, switch: lan, mac: \"52:54:00:c0:00:01\"}\n"
+		"      - {type: net, switch: lan, mac: \"52:54:00:c0:00:02\"}\n"
+		"      - {type: rng}\n"
+		"      - {type: console, ports: [org.avp.echo]}\n"
+		"      - {type: vsock, cid: 1001, peers: [1002]}\n"
+		"      - {type: vsock, cid: 1002, peers: [1001]}\n",
+		vm->opts->transport, vm->image, PLACE_DISK_SIZE / 512, words);
+}
+
+static void write_neighbour_vm(FILE *f, const struct vm *vm)
+{
+	fprintf(f,
+		"  neighbour:\n"
+		"    memory: 64M\n"
+		"    transport: %s\n"
+		"    serial: neighbour\n"
+		"    boot: {kernel: %s, cmdline: role=neighbour}\n"
+		"    devices:\n"
+		"      - {type: blk, image: disk2}\n"
+		"      - {type: net, switch: lan, mac: \"52:54:00:c0:01:01\"}\n"
+		"      - {type: net, switch: lan, mac: \"52:54:00:c0:01:02\"}\n",
+		vm->opts->transport, vm->image);
+}
+
+static int write_system(const struct vm *vm, const char *path, const char *words, struct err *e)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f)
+		return err_sys(e, -errno, "writing '%s'", path);
+	fputs("name: " VM_SYSTEM "\ngrace: 5s\nvms:\n", f);
+	write_device_vm(f, vm, words);
+	if (vm->opts->neighbour)
+		write_neighbour_vm(f, vm);
+	fputs("switches:\n  lan: {uplink: none}\n", f);
+	return fclose(f) ? err_sys(e, -errno, "writing '%s'", path) : 0;
+}
+
+int vm_args_avp(struct vm *vm, const char *words, struct err *e)
+{
+	autofree char *file = place_path(&vm->place, VM_SYSTEM ".yaml");
+	autofree char *runtime = place_path(&vm->place, VM_RUNTIME);
+	autofree char *avp = vm_sibling("avp");
+	int ret;
+
+	if (!file || !runtime || !avp)
+		return err_set(e, -ENOMEM, "no memory");
+	ret = write_system(vm, file, words, e);
+	if (ret)
+		return ret;
+	/* For avp, and for the client of its control socket. */
+	if (mkdir(runtime, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, -errno, "making '%s'", runtime);
+	if (setenv("XDG_RUNTIME_DIR", runtime, 1) < 0)
+		return err_sys(e, -errno, "setting XDG_RUNTIME_DIR");
+	vm_arg(&vm->args, "%s", avp);
+	vm_arg(&vm->args, "run");
+	vm_arg(&vm->args, "%s", file);
+	vm_arg(&vm->args, "--board");
+	vm_arg(&vm->args, "none");
+	if (asprintf(&vm->echo[0], "%s/avp/" VM_SYSTEM "/dut/console0.tty", runtime) < 0 ||
+		asprintf(&vm->echo[1], "%s.org.avp.echo", vm->echo[0]) < 0)
+		vm->args.failed = true;
+	return 0;
+}
+
+/* A supervisor that does not run on cannot replace what is killed. */
+void vm_kill_avp(struct vm *vm)
+{
+	static const char *const kinds[] = { "vms", "devices", "switches" };
+	struct client_conn c = { .fd = -1 };
+	cJSON *ps = NULL;
+
+	if (!client_open(&c, VM_SYSTEM, NULL) &&
+		!client_request(&c, client_command("ps"), &ps, NULL))
+		kill(vm->child.pid, SIGSTOP);
+	for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
+		const cJSON *p;
+
+		cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(ps, kinds[k]))
+		{
+			const cJSON *pid = cJSON_GetObjectItemCaseSensitive(p, "pid");
+
+			if (cJSON_IsNumber(pid) && pid->valueint > 1)
+				kill(pid->valueint, SIGKILL);
+		}
+	}
+	cJSON_Delete(ps);
+	client_close(&c);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "conformance/host/guest_judge.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "base/util.h"
+
+#define TICK_MS 100
+
+/* Verdicts of the runner itself, which no table of cases has. */
+static const struct {
+	const char *name, *proves;
+} own_cases[] = {
+	{ "blk.power.flushed", "BLK-2 BLK-11 BLK-13 PLAT-7 V5.2.6.2-13" },
+};
+
+static const char *proves(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(own_cases); i++)
+		if (!strcmp(own_cases[i].name, name))
+			return own_cases[i].proves;
+	return report_proves(name);
+}
+
+static const struct cf_case *find_case(const char *name)
+{
+	for (unsigned t = 0; cf_case_tables[t]; t++)
+		for (const struct cf_case *k = cf_case_tables[t]; k->name; k++)
+			if (!strcmp(k->name, name))
+				return k;
+	return NULL;
+}
+
+static void name_target(struct guest_judge *j, const struct guest_line *l)
+{
+	static const struct {
+		uint64_t id;
+		const char *name;
+	} classes[] = { { 0, "platform" }, { 1, "net" }, { 2, "blk" }, { 3, "console" },
+		{ 4, "rng" }, { 19, "vsock" } };
+	char name[16], number[12] = "";
+
+	snprintf(name, sizeof(name), "id%u", (unsigned)min_u64(l->device, 9999));
+	for (unsigned i = 0; i < ARRAY_LEN(classes); i++)
+		if (classes[i].id == l->device)
+			snprintf(name, sizeof(name), "%s", classes[i].name);
+	if (l->index)
+		snprintf(number, sizeof(number), "%u", (unsigned)min_u64(l->index, 9999));
+	snprintf(j->target, sizeof(j->target), "%s%s", name, number);
+	snprintf(j->transport, sizeof(j->transport), "%.15s", l->name);
+}
+
+static void add(struct guest_judge *j, const struct report_result *r)
+{
+	report_add(j->report, r);
+	snprintf(j->last, sizeof(j->last), "%s", r->name);
+}
+
+static void take_verdict(struct guest_judge *j, const struct guest_line *l)
+{
+	const struct report_result r = {
+		.target = j->target,
+		.transport = j->transport,
+		.name = l->name,
+		.proves = proves(l->name),
+		.rings = l->rings,
+		.verdict = l->verdict,
+		.ns = l->ns,
+		.evidence = l->evidence,
+	};
+
+	add(j, &r);
+	if (l->rings == REPORT_SPLIT)
+		j->split_done = true;
+	else
+		j->running[0] = '\0';
+}
+
+static void begin_case(struct guest_judge *j, const char *name)
+{
+	snprintf(j->running, sizeof(j->running), "%s", name);
+	j->split_done = false;
+	j->begun++;
+}
+
+void judge_line(struct guest_judge *j, const struct guest_line *l)
+{
+	switch (l->word) {
+	case GUEST_BEGIN:
+		name_target(j, l);
+		j->any = true;
+		break;
+	case GUEST_RUN:
+		begin_case(j, l->name);
+		break;
+	case GUEST_CASE:
+		take_verdict(j, l);
+		break;
+	case GUEST_DONE:
+		j->done = true;
+		j->running[0] = '\0';
+		break;
+	case GUEST_END:
+		j->running[0] = '\0';
+		break;
+	case GUEST_TEXT:
+		if (*l->text)
+			snprintf(j->said, sizeof(j->said), "%.159s", l->text);
+		break;
+	case GUEST_READY:
+	case GUEST_BEAT:
+	case GUEST_BYE:
+	default:
+		break;
+	}
+}
+
+bool judge_lost(struct guest_judge *j, const char *why)
+{
+	const struct cf_case *k = find_case(j->running);
+	char text[512];
+	const struct report_result r = {
+		.target = j->target,
+		.transport = j->transport,
+		.name = j->running,
+		.proves = proves(j->running),
+		.rings = !k || !(k->flags & CF_RINGS) ? REPORT_NO_RINGS
+			 : j->split_done	      ? REPORT_PACKED
+						      : REPORT_SPLIT,
+		.verdict = CF_FAIL,
+		.evidence = text,
+	};
+	bool running = *j->running;
+
+	snprintf(text, sizeof(text), "%s%s%s%s%s", why, *j->last && !running ? " after " : "",
+		running ? "" : j->last, *j->said ? "; last words: " : "", j->said);
+	if (running)
+		add(j, &r);
+	else
+		report_broken(j->report, j->any ? j->target : "guest", text);
+	j->running[0] = '\0';
+	j->said[0] = '\0';
+	return running;
+}
+
+/* False if the receiver has enough. */
+static bool hand_out(const struct guest_watch *w)
+{
+	struct guest_line line;
+
+	while (guest_serial_next(&w->vm->serial, &line))
+		if (!w->line(w->ctx, &line))
+			return false;
+	return true;
+}
+
+static enum watch_end look(const struct guest_watch *w, char *why, size_t size)
+{
+	bool ended = child_ended(&w->vm->child);
+	uint64_t now;
+
+	/* In this order, so that nothing that was said before the end gets lost. */
+	if (!hand_out(w) || (w->tick && !w->tick(w->ctx)))
+		return WATCH_STOPPED;
+	if (ended) {
+		char fate[80];
+
+		child_fate(&w->vm->child, fate, sizeof(fate));
+		snprintf(why, size, "the guest is gone: '%s' %s", w->vm->args.v[0], fate);
+		return WATCH_ENDED;
+	}
+	now = ev_now_ns();
+	if (now - w->vm->serial.last_ns > w->silence_ns) {
+		snprintf(why, size, "the guest hangs: no output for %u s",
+			(unsigned)(w->silence_ns / 1000000000));
+		return WATCH_SILENT;
+	}
+	if (now > w->deadline_ns) {
+		snprintf(why, size, "the time for the whole run is over");
+		return WATCH_LATE;
+	}
+	return WATCH_ON;
+}
+
+enum watch_end guest_watch(const struct guest_watch *w, char *why, size_t size)
+{
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = w->vm->serial.fd, .events = POLLIN },
+			{ .fd = w->vm->neighbour.fd, .events = POLLIN } };
+		enum watch_end end = look(w, why, size);
+
+		if (end != WATCH_ON)
+			return end;
+		poll(fds, 2, TICK_MS);
+	}
+}
