@@ -4,11 +4,36 @@
 
 #include <stdarg.h>
 
+/* Eight bytes at a time where the alignment allows it: cases move megabytes, and some machines that
+ * they run on emulate every instruction. */
+typedef uint64_t __attribute__((may_alias)) word;
+
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Bytes before the first word. */
+static size_t head_of(const void *p, size_t len)
+{
+	size_t head = -(uintptr_t)p % sizeof(word);
+
+	return head < len ? head : len;
+}
+
+static bool same_alignment(const void *a, const void *b)
+{
+	return ((uintptr_t)a - (uintptr_t)b) % sizeof(word) == 0;
+}
+
 void cf_fill(void *p, uint8_t value, size_t len)
 {
 	uint8_t *b = p;
+	size_t i = 0, head = head_of(p, len);
 
-	for (size_t i = 0; i < len; i++)
+	for (; i < head; i++)
+		b[i] = value;
+	for (; len - i >= sizeof(word); i += sizeof(word))
+		*(word *)(void *)(b + i) = value * EACH_BYTE;
+	for (; i < len; i++)
 		b[i] = value;
 }
 
@@ -16,16 +41,28 @@ void cf_copy(void *to, const void *from, size_t len)
 {
 	uint8_t *d = to;
 	const uint8_t *s = from;
+	size_t i = 0, head = same_alignment(to, from) ? head_of(to, len) : len;
 
-	for (size_t i = 0; i < len; i++)
+	for (; i < head; i++)
+		d[i] = s[i];
+	for (; len - i >= sizeof(word); i += sizeof(word))
+		*(word *)(void *)(d + i) = *(const word *)(const void *)(s + i);
+	for (; i < len; i++)
 		d[i] = s[i];
 }
 
 bool cf_same(const void *a, const void *b, size_t len)
 {
 	const uint8_t *x = a, *y = b;
+	size_t i = 0, head = same_alignment(a, b) ? head_of(a, len) : len;
 
-	for (size_t i = 0; i < len; i++)
+	for (; i < head; i++)
+		if (x[i] != y[i])
+			return false;
+	for (; len - i >= sizeof(word); i += sizeof(word))
+		if (*(const word *)(const void *)(x + i) != *(const word *)(const void *)(y + i))
+			return false;
+	for (; i < len; i++)
 		if (x[i] != y[i])
 			return false;
 	return true;
@@ -34,8 +71,15 @@ bool cf_same(const void *a, const void *b, size_t len)
 bool cf_filled(const void *p, uint8_t value, uint32_t len)
 {
 	const uint8_t *b = p;
+	size_t i = 0, head = head_of(p, len);
 
-	for (uint32_t i = 0; i < len; i++)
+	for (; i < head; i++)
+		if (b[i] != value)
+			return false;
+	for (; len - i >= sizeof(word); i += sizeof(word))
+		if (*(const word *)(const void *)(b + i) != value * EACH_BYTE)
+			return false;
+	for (; i < len; i++)
 		if (b[i] != value)
 			return false;
 	return true;
@@ -47,19 +91,39 @@ static uint8_t pattern_byte(uint32_t seed, size_t i)
 	return (uint8_t)(seed * 31 + i + (i >> 8) * 7);
 }
 
+/* Bytes i to i + 7 of the pattern, of which i is a multiple, so that i >> 8 is the same for all:
+ * each is one more than the one before it, without a carry between them. */
+static word pattern_word(uint32_t seed, size_t i)
+{
+	const uint8_t steps[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	word first = pattern_byte(seed, i) * EACH_BYTE, step;
+
+	__builtin_memcpy(&step, steps, sizeof(step));
+	return ((first & ~HIGH_BITS) + step) ^ (first & HIGH_BITS);
+}
+
 void cf_pattern(void *p, uint32_t seed, size_t len)
 {
+	bool aligned = (uintptr_t)p % sizeof(word) == 0;
 	uint8_t *b = p;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++)
+	for (; aligned && len - i >= sizeof(word); i += sizeof(word))
+		*(word *)(void *)(b + i) = pattern_word(seed, i);
+	for (; i < len; i++)
 		b[i] = pattern_byte(seed, i);
 }
 
 bool cf_is_pattern(const void *p, uint32_t seed, size_t len)
 {
+	bool aligned = (uintptr_t)p % sizeof(word) == 0;
 	const uint8_t *b = p;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++)
+	for (; aligned && len - i >= sizeof(word); i += sizeof(word))
+		if (*(const word *)(const void *)(b + i) != pattern_word(seed, i))
+			return false;
+	for (; i < len; i++)
 		if (b[i] != pattern_byte(seed, i))
 			return false;
 	return true;
