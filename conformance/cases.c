@@ -45,5 +45,6 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_rng,
 	cf_cases_console,
 	cf_cases_console_ports,
+	cf_cases_runner,
 	NULL,
 };

@@ -11,6 +11,7 @@
  *
  * The second net and vsock device are what the first ones talk to, and are not judged themselves.
  */
+#include "conformance/guest/role.h"
 #include "conformance/guest/words.h"
 #include "guests/bare/virtio.h"
 
@@ -236,8 +237,11 @@ int bare_main(struct bare_info *info)
 {
 	static struct bare_virtio_list devices;
 	static struct runner runner;
+	char role[32];
 
 	bare_virtio_find(&devices, info, DEVICE_MEMORY);
+	if (bare_word(info->cmdline, "role", role, sizeof(role)) > 0)
+		return role_run(info, &devices, role);
 	if (!prepare(&runner, info, &devices)) {
 		bare_put("AVPC error: the guest needs 64 MiB of memory\n");
 		return DRV_NO_MEMORY;

@@ -8,6 +8,7 @@
  *     hostile=1        only cases that break rules on purpose
  *     limit=2000       milliseconds that a device may take for an answer
  *     from=17          leaves out as many cases, which have run before
+ *     role=neighbour   does something else (role.h)
  *
  * Everything else is a fact about the devices of a class, or about one of them: blk.capacity=2048,
  * blk1.read-only=1. `console.echo=1` says that the host sends back what consoles get.

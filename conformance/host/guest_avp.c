@@ -2,14 +2,18 @@
 /* The test guest as a user would run it: a system file, and `avp run`. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/util.h"
 #include "conformance/host/guest_vm.h"
 #include "system/client.h"
+
+#define KILL_MS 5000
 
 /* What the guest under test has. The folder of the system file is that of all paths in it. */
 static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
@@ -69,7 +73,7 @@ int vm_args_avp(struct vm *vm, const char *words, struct err *e)
 {
 	autofree char *file = place_path(&vm->place, VM_SYSTEM ".yaml");
 	autofree char *runtime = place_path(&vm->place, VM_RUNTIME);
-	autofree char *avp = vm_sibling("avp");
+	autofree char *avp = vm_find_avp();
 	int ret;
 
 	if (!file || !runtime || !avp)
@@ -93,6 +97,18 @@ int vm_args_avp(struct vm *vm, const char *words, struct err *e)
 	return 0;
 }
 
+/* SIGKILL, and waits for its end, when it holds no file any more. It is not our child. */
+static void kill_and_wait(pid_t pid)
+{
+	autoclose int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+
+	if (fd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	poll(&ended, 1, KILL_MS);
+}
+
 /* A supervisor that does not run on cannot replace what is killed. */
 void vm_kill_avp(struct vm *vm)
 {
@@ -111,9 +127,19 @@ void vm_kill_avp(struct vm *vm)
 			const cJSON *pid = cJSON_GetObjectItemCaseSensitive(p, "pid");
 
 			if (cJSON_IsNumber(pid) && pid->valueint > 1)
-				kill(pid->valueint, SIGKILL);
+				kill_and_wait(pid->valueint);
 		}
 	}
 	cJSON_Delete(ps);
 	client_close(&c);
+}
+
+void vm_last_message(const struct vm *vm, char *text, size_t size)
+{
+	autofclose FILE *f = fopen(vm->messages, "re");
+	char line[256];
+
+	text[0] = '\0';
+	while (f && fgets(line, sizeof(line), f))
+		snprintf(text, size, "%.*s", (int)strcspn(line, "\n"), line);
 }

@@ -10,21 +10,6 @@
 
 #define TICK_MS 100
 
-/* Verdicts of the runner itself, which no table of cases has. */
-static const struct {
-	const char *name, *proves;
-} own_cases[] = {
-	{ "blk.power.flushed", "BLK-2 BLK-11 BLK-13 PLAT-7 V5.2.6.2-13" },
-};
-
-static const char *proves(const char *name)
-{
-	for (unsigned i = 0; i < ARRAY_LEN(own_cases); i++)
-		if (!strcmp(own_cases[i].name, name))
-			return own_cases[i].proves;
-	return report_proves(name);
-}
-
 static const struct cf_case *find_case(const char *name)
 {
 	for (unsigned t = 0; cf_case_tables[t]; t++)
@@ -65,7 +50,7 @@ static void take_verdict(struct guest_judge *j, const struct guest_line *l)
 		.target = j->target,
 		.transport = j->transport,
 		.name = l->name,
-		.proves = proves(l->name),
+		.proves = report_proves(l->name),
 		.rings = l->rings,
 		.verdict = l->verdict,
 		.ns = l->ns,
@@ -126,7 +111,7 @@ bool judge_lost(struct guest_judge *j, const char *why)
 		.target = j->target,
 		.transport = j->transport,
 		.name = j->running,
-		.proves = proves(j->running),
+		.proves = report_proves(j->running),
 		.rings = !k || !(k->flags & CF_RINGS) ? REPORT_NO_RINGS
 			 : j->split_done	      ? REPORT_PACKED
 						      : REPORT_SPLIT,
@@ -166,10 +151,13 @@ static enum watch_end look(const struct guest_watch *w, char *why, size_t size)
 	if (!hand_out(w) || (w->tick && !w->tick(w->ctx)))
 		return WATCH_STOPPED;
 	if (ended) {
-		char fate[80];
+		char fate[80], said[160] = "";
 
 		child_fate(&w->vm->child, fate, sizeof(fate));
-		snprintf(why, size, "the guest is gone: '%s' %s", w->vm->args.v[0], fate);
+		if (vm_is_avp(w->vm))
+			vm_last_message(w->vm, said, sizeof(said));
+		snprintf(why, size, "the guest is gone: '%s' %s%s%s", w->vm->args.v[0], fate,
+			*said ? "; it said: " : "", said);
 		return WATCH_ENDED;
 	}
 	now = ev_now_ns();

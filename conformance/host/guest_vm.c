@@ -48,7 +48,7 @@ void vm_args_free(struct vm_args *a)
 	*a = (struct vm_args){ .v = NULL };
 }
 
-char *vm_sibling(const char *name)
+char *vm_find_avp(void)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -59,8 +59,13 @@ char *vm_sibling(const char *name)
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	if (slash)
-		slash[1] = '\0';
-	return asprintf(&path, "%s%s", self, name) < 0 ? NULL : path;
+		*slash = '\0';
+	if (asprintf(&path, "%s/avp", self) < 0)
+		return NULL;
+	if (!access(path, X_OK))
+		return path;
+	free(path);
+	return asprintf(&path, "%s/../../bin/avp", self) < 0 ? NULL : path;
 }
 
 /* Text with every {image} and {cmdline} replaced, owned by the caller. */
@@ -113,7 +118,7 @@ bool vm_has_words(const struct vm *vm)
 
 /* Set-up. */
 
-static bool is_avp(const struct vm *vm)
+bool vm_is_avp(const struct vm *vm)
 {
 	return vm->opts->platform && !strcmp(vm->opts->platform, "avp");
 }
@@ -182,7 +187,7 @@ int vm_open(struct vm *vm, const struct vm_opts *opts, struct err *e)
 		ret = make_serial(vm, "serial", e);
 	if (!ret)
 		ret = opts->neighbour ? open_neighbour(vm, e) : vm_release(vm, e);
-	vm->messages = place_path(&vm->place, is_avp(vm) ? "messages" : "serial");
+	vm->messages = place_path(&vm->place, vm_is_avp(vm) ? "messages" : "serial");
 	return ret || vm->messages ? ret : err_set(e, -ENOMEM, "no memory");
 }
 
@@ -215,7 +220,7 @@ static int make_args(struct vm *vm, const char *words, struct err *e)
 	forget_boot(vm);
 	if (!vm->opts->platform)
 		ret = vm_args_command(vm, words, e);
-	else if (is_avp(vm))
+	else if (vm_is_avp(vm))
 		ret = vm_args_avp(vm, words, e);
 	else
 		ret = vm_args_qemu(vm, words, e);
@@ -267,7 +272,7 @@ int vm_boot(struct vm *vm, const char *words, struct err *e)
 void vm_kill(struct vm *vm)
 {
 	stop_echoes(vm);
-	if (is_avp(vm) && !child_ended(&vm->child))
+	if (vm_is_avp(vm) && !child_ended(&vm->child))
 		vm_kill_avp(vm);
 	child_kill(&vm->child);
 }

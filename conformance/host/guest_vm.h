@@ -62,6 +62,9 @@ void vm_kill(struct vm *vm);
 /* Gives it a moment to end by itself, then ends it. */
 void vm_stop(struct vm *vm);
 
+/* True if it is our own platform. */
+bool vm_is_avp(const struct vm *vm);
+
 /* Adds to a command line. */
 void vm_arg(struct vm_args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_args_free(struct vm_args *a);
@@ -76,5 +79,7 @@ int vm_args_command(struct vm *vm, const char *words, struct err *e);
 #define VM_SYSTEM  "conform"
 /* Kills every process of the running system, the supervisor last. */
 void vm_kill_avp(struct vm *vm);
-/* Path of the program NAME beside this one, owned by the caller; NULL: not known. */
-char *vm_sibling(const char *name);
+/* The last line that avp itself has written. */
+void vm_last_message(const struct vm *vm, char *text, size_t size);
+/* The avp beside this program, or where it is installed; owned by the caller; NULL: no memory. */
+char *vm_find_avp(void);

@@ -254,11 +254,15 @@ static void read_fadt(const struct bytes *t)
 		off->port_a = (uint16_t)get(t, 64, 4);
 	if (!off->port_b)
 		off->port_b = (uint16_t)get(t, 68, 4);
+	off->events = gas_port(t, 148);
+	if (!off->events)
+		off->events = (uint16_t)get(t, 56, 4);
 	bare.pm_timer = (uint16_t)get(t, 76, 4);
 	if (flags & 1u << 20) { /* hardware-reduced */
 		off->sleep_control = get(t, 244, 1) == GAS_MEMORY ? get(t, 248, 8) : 0;
 		off->port_a = gas_port(t, 244);
 		off->port_b = 0;
+		off->events = 0;
 		bare.pm_timer = 0;
 	}
 	off->reset = flags & 1u << 10;

@@ -124,5 +124,8 @@ uint32_t bare_irq_count(int slot);
  * It is cut if the buffer is too small. */
 int bare_word(const char *line, const char *key, char *value, size_t size);
 
+/* True if the power button was pressed since the last call; never where no fixed ACPI registers
+ * tell of it. */
+bool bare_button(void);
 void bare_power_off(void) __attribute__((noreturn));
 void bare_reset(void) __attribute__((noreturn));

@@ -14,6 +14,7 @@ struct bare_acpi_off {
 	bool known;
 	uint8_t type_a, type_b; /* of \_S5 */
 	uint16_t port_a, port_b;
+	uint16_t events;	/* PM1 event registers: status, enable (4.8.3.1); 0: none */
 	uint64_t sleep_control; /* hardware-reduced: a register in memory; 0: none */
 	bool reset;
 	uint8_t reset_space, reset_value;

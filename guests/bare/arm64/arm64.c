@@ -162,6 +162,11 @@ static void psci(uint64_t function)
 		__asm__ volatile("hvc #0" : "+r"(x0)::"x1", "x2", "x3", "memory");
 }
 
+bool bare_button(void)
+{
+	return false;
+}
+
 void bare_arch_power_off(void)
 {
 	psci(PSCI_SYSTEM_OFF);

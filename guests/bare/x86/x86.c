@@ -11,6 +11,7 @@
 #define WAIT_MAX     100000u
 #define BIOS_START   0xe0000u
 #define BIOS_END     0x100000u
+#define POWER_BUTTON (1u << 8) /* in the PM1 status, cleared by writing it */
 #define SLEEP_ENABLE (1u << 13)
 #define HW_SLEEP     (1u << 5)
 #define PCI_ADDRESS  0xcf8u
@@ -170,6 +171,16 @@ void bare_arch_power_off(void)
 	}
 	for (unsigned i = 0; i < WAIT_MAX; i++)
 		__asm__ volatile("pause");
+}
+
+bool bare_button(void)
+{
+	uint16_t port = bare.acpi.events;
+
+	if (!port || !(inw(port) & POWER_BUTTON))
+		return false;
+	outw(port, POWER_BUTTON);
+	return true;
 }
 
 void bare_arch_reset(void)
