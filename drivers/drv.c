@@ -5,7 +5,8 @@
 #define RESET_TIMEOUT_NS UINT64_C(1000000000)
 #define DEFAULT_SIZE	 256u
 
-/* In words where it can: a device takes up to a hundred thousand bytes, each time that it starts. */
+/* In words where it can: a device takes up to a hundred thousand bytes, each time that it starts.
+ */
 static void zero(uint8_t *p, size_t len)
 {
 	typedef uint64_t __attribute__((may_alias)) word;

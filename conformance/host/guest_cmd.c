@@ -52,7 +52,7 @@ static const struct opt options[] = {
 		.help = "file in place of the image of the test guest that is built in" },
 	{ .name = "format", .type = OPT_STR, .offset = OWN(format), .def = "pvh",
 		.help = "with COMMAND: image for {image}; pvh, efi, arm64, arm64-efi" },
-	{ .name = "limit", .type = OPT_U32, .offset = OWN(limit_ms), .def = "5000", .min = 1,
+	{ .name = "limit", .type = OPT_U32, .offset = OWN(limit_ms), .def = "3000", .min = 1,
 		.max = 600000, .help = "time that a device has for an answer, milliseconds" },
 	{ .name = "silence", .type = OPT_U32, .offset = OWN(silence_s), .def = "60", .min = 1,
 		.max = 3600, .help = "seconds without a sign of life after which the guest hangs" },
@@ -207,12 +207,14 @@ static int run_platform(const struct guest_args *a, struct guest_suite *s, struc
 
 static int run(const struct guest_args *a, char *const *command, const char *words)
 {
+	autoclose int signals = child_signals();
 	struct guest_suite s = {
 		.vm = { .format = a->format,
 			.image = a->image,
 			.qemu = a->qemu,
 			.command = command,
-			.verbose = a->verbose },
+			.verbose = a->verbose,
+			.signals = signals },
 		.words = words,
 		.silence_s = a->silence_s,
 		.time_s = a->time_s,

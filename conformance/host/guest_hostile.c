@@ -288,6 +288,7 @@ static int run_boot(struct hostile *h, struct err *e)
 	const struct guest_watch watch = { &h->vm, h->suite->silence_s * UINT64_C(1000000000),
 		ev_now_ns() + h->suite->time_s * UINT64_C(1000000000), take_line, tick, h };
 	autofree char *words = NULL;
+	enum watch_end end;
 	char why[240];
 	int ret;
 
@@ -300,8 +301,9 @@ static int run_boot(struct hostile *h, struct err *e)
 		ret = wait_for_neighbour(h, e);
 	if (ret)
 		return ret;
-	if (guest_watch(&watch, why, sizeof(why)) != WATCH_STOPPED)
-		return judge_lost(&h->judge, why);
+	end = guest_watch(&watch, why, sizeof(why));
+	if (end != WATCH_STOPPED)
+		return judge_lost(&h->judge, why) && end != WATCH_LATE;
 	end_neighbour(h);
 	report_neighbour(h);
 	return 0;

@@ -144,6 +144,7 @@ static bool hand_out(const struct guest_watch *w)
 
 static enum watch_end look(const struct guest_watch *w, char *why, size_t size)
 {
+	struct pollfd signals = { .fd = w->vm->opts->signals, .events = POLLIN };
 	bool ended = child_ended(&w->vm->child);
 	uint64_t now;
 
@@ -159,6 +160,10 @@ static enum watch_end look(const struct guest_watch *w, char *why, size_t size)
 		snprintf(why, size, "the guest is gone: '%s' %s%s%s", w->vm->args.v[0], fate,
 			*said ? "; it said: " : "", said);
 		return WATCH_ENDED;
+	}
+	if (poll(&signals, 1, 0) > 0) {
+		snprintf(why, size, "stopped by a signal");
+		return WATCH_LATE;
 	}
 	now = ev_now_ns();
 	if (now - w->vm->serial.last_ns > w->silence_ns) {
@@ -176,12 +181,13 @@ static enum watch_end look(const struct guest_watch *w, char *why, size_t size)
 enum watch_end guest_watch(const struct guest_watch *w, char *why, size_t size)
 {
 	for (;;) {
-		struct pollfd fds[2] = { { .fd = w->vm->serial.fd, .events = POLLIN },
-			{ .fd = w->vm->neighbour.fd, .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = w->vm->serial.fd, .events = POLLIN },
+			{ .fd = w->vm->neighbour.fd, .events = POLLIN },
+			{ .fd = w->vm->opts->signals, .events = POLLIN } };
 		enum watch_end end = look(w, why, size);
 
 		if (end != WATCH_ON)
 			return end;
-		poll(fds, 2, TICK_MS);
+		poll(fds, ARRAY_LEN(fds), TICK_MS);
 	}
 }

@@ -29,7 +29,7 @@ enum watch_end {
 	WATCH_STOPPED, /* `line` returned false */
 	WATCH_SILENT,
 	WATCH_ENDED, /* the hypervisor ended */
-	WATCH_LATE,
+	WATCH_LATE,  /* the time is over, or a signal came: nothing more is to be started */
 };
 
 struct guest_watch {

@@ -45,8 +45,9 @@ static void device(struct vm *vm, const char *name, const char *options)
 	bool pci = !strcmp(vm->opts->transport, "pci");
 
 	vm_arg(&vm->args, "-device");
-	vm_arg(&vm->args, "virtio-%s-%s,packed=on%s%s", name,
-		pci ? "pci,disable-legacy=on" : "device", *options ? "," : "", options);
+	vm_arg(&vm->args, "virtio-%s-%s,packed=%s%s%s", name,
+		pci ? "pci,disable-legacy=on" : "device", vm->opts->split_only ? "off" : "on",
+		*options ? "," : "", options);
 }
 
 static void add(struct vm *vm, const char *option, const char *value)

@@ -109,9 +109,15 @@ static bool phase(const struct guest_suite *s, struct vm *vm, struct power_cut *
 
 int guest_suite_power_cut(const struct guest_suite *s, struct err *e)
 {
+	/* The driver library rightly does not believe the packed rings of QEMU up to 10, which lack
+	 * the flag that a buffer was written (2.8.12). */
+	struct vm_opts opts = s->vm;
 	struct power_cut p = { .j = { .report = s->report } };
 	struct vm vm;
-	int ret = vm_open(&vm, &s->vm, e);
+	int ret;
+
+	opts.split_only = true;
+	ret = vm_open(&vm, &opts, e);
 
 	if (!ret && phase(s, &vm, &p, "persist-write", e) && p.ready) {
 		vm_kill(&vm);

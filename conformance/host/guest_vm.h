@@ -23,7 +23,9 @@ struct vm_opts {
 	/* avp only: a second VM, with a serial port of its own. The guest under test waits for
 	 * vm_release(). */
 	bool neighbour;
-	bool verbose; /* what the guests print, on standard error */
+	bool verbose;	 /* what the guests print, on standard error */
+	bool split_only; /* QEMU: offer no packed rings */
+	int signals;	 /* of child_signals(): ends the run */
 };
 
 struct vm_args {
