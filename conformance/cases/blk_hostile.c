@@ -125,22 +125,25 @@ static void error_covers_status(struct cf *c)
 
 /* Broken forms. */
 
+/* For a flush nothing but the header can be wrong, and for a read of nothing. */
 static void short_header(struct cf *c)
 {
+	static const uint8_t types[] = { VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_IN };
 	struct blk b;
 	struct drv_sg sg[2];
 	uint32_t used;
 
-	if (!blk_up(&b, c, 0, 1))
+	if (!blk_up(&b, c, DRV_FEATURE(VIRTIO_BLK_F_FLUSH), 1))
 		return;
-	cf_fill(b.header, 0, sizeof(*b.header));
 	sg[1] = cf_sg(c, b.status, 1);
-	for (uint32_t len = 1; len < sizeof(*b.header); len++) {
+	for (uint32_t i = 2; i < 2 * sizeof(*b.header); i++) {
+		cf_copy(b.header, &(struct blk_header){ types[i % 2], 0, 0 }, sizeof(*b.header));
 		*b.status = 0xa5;
-		sg[0] = cf_sg(c, b.header, len);
+		sg[0] = cf_sg(c, b.header, i / 2);
 		if (!blk_send(&b, sg, 1, 1, &used) ||
 			!cf_check(c, *b.status == VIRTIO_BLK_S_IOERR,
-				"a header of %u bytes: status is %u, must be 1", len, *b.status) ||
+				"a header of %u bytes, type %u: status is %u, must be 1", i / 2,
+				types[i % 2], *b.status) ||
 			!cf_eq(c, used, 1, "the used length"))
 			return;
 	}

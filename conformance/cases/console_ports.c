@@ -19,7 +19,7 @@ struct ports {
 	struct cf *c;
 	struct drv_queue *rx, *tx; /* control */
 	uint32_t max, expected;	   /* max_nr_ports; ports that must come */
-	uint32_t added;		   /* a bit for each of the first 32 */
+	uint32_t added, consoles;  /* a bit for each of the first 32 */
 	struct message *out;
 	uint8_t *in; /* BUFFERS of BUFFER_LEN */
 	/* The last message heard, and what followed its head. */
@@ -46,7 +46,7 @@ static bool begin(struct ports *p, struct cf *c)
 	unsigned queues;
 
 	p->c = c;
-	p->added = 0;
+	p->added = p->consoles = 0;
 	if (fact && !cf_check(c, cf_number(fact, &expected), "fact ports: no number: %s", fact))
 		return false;
 	p->max = (uint32_t)cf_config(c, CON_CFG_MAX_NR_PORTS, 4);
@@ -135,6 +135,7 @@ static bool check_message(struct ports *p)
 		p->added &= ~(1u << id % 32);
 		return true;
 	case VIRTIO_CONSOLE_CONSOLE_PORT:
+		p->consoles |= 1u << id % 32;
 		return true;
 	case VIRTIO_CONSOLE_RESIZE:
 		return check_resize(p);
@@ -250,16 +251,61 @@ static void port0_ready(struct cf *c)
 		port0_answers(&p);
 }
 
+static bool all_ready(struct ports *p)
+{
+	for (uint32_t id = 0; id < 32; id++)
+		if (is_added(p, id) && (!tell(p, id, VIRTIO_CONSOLE_PORT_READY, 1) ||
+					       !hear_event(p, id, VIRTIO_CONSOLE_PORT_OPEN)))
+			return false;
+	return true;
+}
+
 static void all_ports_ready(struct cf *c)
 {
 	struct ports p;
 
+	if (up(&p, c) && ready(&p))
+		all_ready(&p);
+}
+
+/* One of them at least is a text console. */
+static void console_nominated(struct cf *c)
+{
+	struct ports p;
+
+	if (!up(&p, c) || !ready(&p) || !all_ready(&p))
+		return;
+	cf_check(c, p.consoles != 0, "no CONSOLE_PORT for any port");
+	cf_note(c, "ports 0x%x", p.consoles);
+}
+
+/* The names are those that the user says: fact port.1 and so on. */
+static void names(struct cf *c)
+{
+	struct ports p;
+	char key[16];
+	bool any = false;
+
 	if (!up(&p, c) || !ready(&p))
 		return;
-	for (uint32_t id = 0; id < 32; id++)
-		if (is_added(&p, id) && (!tell(&p, id, VIRTIO_CONSOLE_PORT_READY, 1) ||
-						!hear_event(&p, id, VIRTIO_CONSOLE_PORT_OPEN)))
+	for (uint32_t id = 0; id < 32; id++) {
+		const char *name;
+		uint32_t len = 0;
+
+		cf_format(key, sizeof(key), "port.%u", id);
+		if (!is_added(&p, id) || !(name = cf_fact(c, key)))
+			continue;
+		any = true;
+		while (name[len])
+			len++;
+		if (!tell(&p, id, VIRTIO_CONSOLE_PORT_READY, 1) ||
+			!hear_event(&p, id, VIRTIO_CONSOLE_PORT_NAME) ||
+			!cf_check(c, p.extra_len == len && cf_same(p.extra, name, len),
+				"the name of port %u is not '%s'", id, name))
 			return;
+	}
+	if (!any)
+		cf_skip(c, "names of ports were not said (fact port.1)");
 }
 
 /* Being ready twice adds no port twice. */
@@ -326,6 +372,31 @@ static void echo(struct cf *c)
 	for (uint32_t i = 0; i < 8; i++)
 		if (!con_echoes(&p.con, buf, 4096, i))
 			return;
+}
+
+/* Ports other than 0 carry data of their own. */
+static void echo_others(struct cf *c)
+{
+	const char *fact = cf_fact(c, "echoes");
+	uint8_t *buf = cf_buf(c, 2 * 1000);
+	uint64_t n = 0;
+	struct ports p;
+
+	if (!fact || !cf_number(fact, &n) || n < 2) {
+		cf_skip(c, "how many ports have an echo was not said (fact echoes)");
+		return;
+	}
+	if (!buf || !up(&p, c) || !ready(&p) || !all_ready(&p))
+		return;
+	for (uint32_t id = 1; id < n && cf_q(c, CON_PORT1_TX + 2 * (id - 1)); id++) {
+		p.con.rx = cf_q(c, CON_PORT1_RX + 2 * (id - 1));
+		p.con.tx = cf_q(c, CON_PORT1_TX + 2 * (id - 1));
+		if (!tell(&p, id, VIRTIO_CONSOLE_PORT_OPEN, 1) || !con_sync(&p.con))
+			return;
+		for (uint32_t i = 0; i < 8; i++)
+			if (!con_echoes(&p.con, buf, 1000, 100 * id + i))
+				return;
+	}
 }
 
 /* What is written to a port that is not open, or not even ready, is taken. */
@@ -518,6 +589,9 @@ const struct cf_case cf_cases_console_ports[] = {
 		.flags = CF_RINGS, .needs = PORTS },
 	{ "console.ports.all_ready", "CON-1 CON-2", all_ports_ready, DRV_ID_CONSOLE,
 		.needs = PORTS },
+	{ "console.ports.console_nominated", "CON-1", console_nominated, DRV_ID_CONSOLE,
+		.needs = PORTS },
+	{ "console.ports.names", "CON-2", names, DRV_ID_CONSOLE, .needs = PORTS },
 	{ "console.ports.added_once", "V5.3.6.2.1-1", added_once, DRV_ID_CONSOLE, .needs = PORTS },
 	{ "console.ports.added_after_reset", "CON-1 ROB-6", added_after_reset, DRV_ID_CONSOLE,
 		.needs = PORTS },
@@ -525,6 +599,8 @@ const struct cf_case cf_cases_console_ports[] = {
 	{ "console.ports.message_layouts", "V2.7.4.1-1", message_layouts, DRV_ID_CONSOLE,
 		.flags = CF_RINGS, .needs = PORTS },
 	{ "console.ports.echo", "CON-2", echo, DRV_ID_CONSOLE, .flags = CF_ECHO | CF_RINGS,
+		.needs = PORTS },
+	{ "console.ports.echo_others", "CON-2", echo_others, DRV_ID_CONSOLE, .flags = CF_ECHO,
 		.needs = PORTS },
 	{ "console.ports.output_closed", "CON-1", output_closed, DRV_ID_CONSOLE, .needs = PORTS },
 	{ "console.ports.open_close", "CON-1", open_close, DRV_ID_CONSOLE, .needs = PORTS },

@@ -19,11 +19,12 @@
 #include "conformance/host/child.h"
 #include "conformance/host/conform.h"
 
-#define WORDS_MAX   24u
-#define ARGS_MAX    160u
-#define TARGET_MS   UINT64_C(600000) /* for all cases of one configuration */
-#define POLL_NS	    5000000
-#define IMAGE_BYTES (16 << 20)
+#define WORDS_MAX 24u
+#define ARGS_MAX  160u
+#define TARGET_MS UINT64_C(600000) /* for all cases of one configuration */
+#define POLL_NS	  5000000
+/* Sparse, and larger than the 2 GiB that avp's blk takes in one discard. */
+#define IMAGE_BYTES (INT64_C(3) << 30)
 
 /* What is judged. In the words {avp} and {dir} become paths; {socket} and {peer} are left to
  * `avp conform vhost-user`. */
@@ -37,13 +38,13 @@ struct config {
 /* clang-format off */
 static const struct config configs[] = {
 	{ "blk", "blk",
-		{ "--fact", "serial=avp-conformance-1", "--fact", "capacity=32768",
+		{ "--fact", "serial=avp-conformance-1", "--fact", "capacity=6291456",
 			"--fact", "read-only=0" },
 		{ "{avp}", "device", "blk", "--socket", "{socket}", "--image", "{dir}/blk.img",
 			"--serial", "avp-conformance-1", "--queues", "2",
 			"--secure-erase", "overwrite", "--lifetime", "{dir}" } },
 	{ "blk-readonly", "blk",
-		{ "--fact", "serial=avp-conformance-2", "--fact", "capacity=32768",
+		{ "--fact", "serial=avp-conformance-2", "--fact", "capacity=6291456",
 			"--fact", "read-only=1" },
 		{ "{avp}", "device", "blk", "--socket", "{socket}", "--image", "{dir}/ro.img",
 			"--serial", "avp-conformance-2", "--readonly", "true" } },
@@ -51,7 +52,8 @@ static const struct config configs[] = {
 		{ "--fact", "cols=80", "--fact", "rows=25", "--echo", "{dir}/console" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/console" } },
 	{ "console-ports", "console",
-		{ "--fact", "ports=3", "--echo", "{dir}/ports", "--echo", "{dir}/ports.gps",
+		{ "--fact", "ports=3", "--fact", "port.1=gps", "--fact", "port.2=log", "--fact",
+			"echoes=3", "--echo", "{dir}/ports", "--echo", "{dir}/ports.gps",
 			"--echo", "{dir}/ports.log" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/ports",
 			"--ports", "gps,log" } },
