@@ -64,11 +64,17 @@ uint64_t cf_features(const struct cf *c, uint64_t want)
 bool cf_begin(struct cf *c, uint64_t want)
 {
 	uint64_t features = cf_features(c, want);
+	const char *why = "the device is gone";
+	int r;
 
 	for (unsigned i = 0; i < CF_QUEUES_MAX; i++)
 		c->open[i] = false;
-	return cf_check(c, !drv_begin(c->target->dev, features, 0),
-		"the device refuses features 0x%llx", (unsigned long long)features);
+	r = drv_begin(c->target->dev, features, 0);
+	if (r == DRV_GONE && c->target->alive)
+		c->target->alive(c->target, &why);
+	if (r == DRV_GONE)
+		return cf_check(c, false, "%s", why);
+	return cf_check(c, !r, "the device refuses features 0x%llx", (unsigned long long)features);
 }
 
 struct drv_queue *cf_queue(struct cf *c, uint16_t index, uint16_t size)

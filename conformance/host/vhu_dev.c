@@ -364,7 +364,7 @@ bool vhu_dev_alive(struct vhu_dev *v)
 	struct pollfd p = { .fd = vhud_sock(v->conn), .events = POLLRDHUP };
 
 	if (!*v->gone && poll(&p, 1, 0) > 0)
-		result(v, -EPIPE, "after the case");
+		result(v, -EPIPE, "no request under way");
 	return !*v->gone;
 }
 
