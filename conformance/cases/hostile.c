@@ -33,7 +33,7 @@ static bool start(struct cf *c, struct start *s, uint64_t want)
 /* The elements as they are now must break the device. */
 static void must_break(struct cf *c, struct start *s)
 {
-	vq_raw_list(s->q, 20, s->e, s->n);
+	vq_raw_list(s->q, 4, s->e, s->n);
 	vq_raw_show(s->q);
 	cf_must_break(c, s->q);
 	vq_req_untouched(c, &s->r);
@@ -232,35 +232,41 @@ static void table_not_negotiated(struct cf *c)
 		must_break(c, &s);
 }
 
-static void table_of_length(struct cf *c, uint32_t len)
+/* Who takes `whole` tables and ignores the rest of the length finds the request. */
+static void table_of_length(struct cf *c, bool whole, uint32_t more)
 {
 	struct start s;
 	void *table;
 
 	if (!table_start(c, &s, INDIRECT, &table))
 		return;
-	s.e[0].len = len;
+	s.e[0].len = (whole ? s.e[0].len : 0) + more;
 	must_break(c, &s);
 }
 
 static void table_empty(struct cf *c)
 {
-	table_of_length(c, 0);
+	table_of_length(c, false, 0);
 }
 
 static void table_of_15(struct cf *c)
 {
-	table_of_length(c, 15);
+	table_of_length(c, false, 15);
 }
 
-static void table_of_17(struct cf *c)
+static void table_and_1(struct cf *c)
 {
-	table_of_length(c, 17);
+	table_of_length(c, true, 1);
+}
+
+static void table_and_15(struct cf *c)
+{
+	table_of_length(c, true, 15);
 }
 
 static void table_of_4gib(struct cf *c)
 {
-	table_of_length(c, 0xfffffff0);
+	table_of_length(c, false, 0xfffffff0);
 }
 
 static void table_at(struct cf *c, uint64_t addr)
@@ -352,7 +358,8 @@ const struct cf_case cf_cases_hostile[] = {
 	{ "hostile.table.not_negotiated", "ROB-2", table_not_negotiated, BOTH },
 	{ "hostile.table.empty", "ROB-2", table_empty, TABLE },
 	{ "hostile.table.of_15_bytes", "ROB-2", table_of_15, TABLE },
-	{ "hostile.table.of_17_bytes", "ROB-2", table_of_17, TABLE },
+	{ "hostile.table.and_1_byte", "ROB-2", table_and_1, TABLE },
+	{ "hostile.table.and_15_bytes", "ROB-2", table_and_15, TABLE },
 	{ "hostile.table.of_4gib", "ROB-2 ROB-13", table_of_4gib, TABLE },
 	{ "hostile.table.in_hole", "ROB-2", table_in_hole, TABLE },
 	{ "hostile.table.into_hole", "ROB-2", table_into_hole, TABLE },

@@ -88,22 +88,22 @@ static void no_end_at_all(struct cf *c)
 	const struct cf_probe *p = cf_probe(c);
 	struct vq_elem e[VQ_ELEMS_MAX];
 	struct drv_queue *q;
+	struct vq_list l;
 	struct vq_req r;
 
 	if (!vq_req_make(c, &r) || !cf_begin(c, 0))
 		return;
 	for (uint16_t i = 0; i <= p->queue; i++)
-		if (!cf_queue(c, i, 32))
+		if (!cf_queue(c, i, 16))
 			return;
 	q = cf_q(c, p->queue);
 	if (!cf_run_device(c))
 		return;
 	vq_req_elems(&r, e);
-	for (unsigned i = 0; i < 32; i++)
+	for (unsigned i = 0; i < q->ring.size; i++)
 		e[i] = (struct vq_elem){ e[0].addr, 1, e[0].flags };
-	struct vq_list l = vq_raw_list(q, 7, e, 32);
-
-	*vq_raw_at(&l, 31).flags |= NEXT;
+	l = vq_raw_list(q, 7, e, q->ring.size);
+	*vq_raw_at(&l, q->ring.size - 1u).flags |= NEXT;
 	must_break(c, q, &r);
 }
 

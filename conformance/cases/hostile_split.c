@@ -5,7 +5,7 @@
 
 #define INDIRECT DRV_FEATURE(VIRTIO_F_INDIRECT_DESC)
 #define NEXT	 VIRTQ_DESC_F_NEXT
-#define HEAD	 20
+#define HEAD	 4
 
 /* A device that has answered before, and a request in the descriptors from HEAD on, which nobody
  * has seen yet. */
@@ -32,7 +32,19 @@ static void must_break(struct cf *c, struct drv_queue *q, const struct vq_req *r
 	vq_req_untouched(c, r);
 }
 
-/* The last descriptor goes on to `next`. */
+/* A buffer that no request has, of the kind that may follow it. */
+static struct drv_split_desc spare(struct cf *c, const struct vq_req *r)
+{
+	void *p = cf_buf(c, 16);
+
+	return (struct drv_split_desc){
+		.addr = p ? cf_sg(c, p, 16).addr : 0,
+		.len = 16,
+		.flags = r->in ? VIRTQ_DESC_F_WRITE : 0,
+	};
+}
+
+/* The last descriptor goes on to `next`. Who takes that modulo the size finds a sound end. */
 static void goes_on(struct cf *c, uint16_t next)
 {
 	struct drv_split_desc *d;
@@ -43,6 +55,8 @@ static void goes_on(struct cf *c, uint16_t next)
 	q = start(c, &r, 0, &n);
 	if (!q)
 		return;
+	if (next >= q->ring.size)
+		*drv_raw_split(&q->ring, next) = spare(c, &r);
 	d = drv_raw_split(&q->ring, HEAD + n - 1);
 	d->flags |= NEXT;
 	d->next = next;
@@ -51,7 +65,10 @@ static void goes_on(struct cf *c, uint16_t next)
 
 static void next_size(struct cf *c)
 {
-	goes_on(c, 64);
+	struct drv_queue *q = cf_up_probe(c, 0);
+
+	if (q)
+		goes_on(c, q->ring.size);
 }
 
 static void next_largest(struct cf *c)
@@ -114,14 +131,21 @@ static void head_is(struct cf *c, uint16_t head)
 	must_break(c, q, &r);
 }
 
+/* Who takes that modulo the size finds the request. */
 static void head_size(struct cf *c)
 {
-	head_is(c, 64);
+	struct drv_queue *q = cf_up_probe(c, 0);
+
+	if (q)
+		head_is(c, (uint16_t)(q->ring.size + HEAD));
 }
 
-static void head_largest(struct cf *c)
+static void head_far(struct cf *c)
 {
-	head_is(c, 0xffff);
+	struct drv_queue *q = cf_up_probe(c, 0);
+
+	if (q)
+		head_is(c, (uint16_t)(HEAD - q->ring.size));
 }
 
 /* The available index as it cannot be. */
@@ -141,7 +165,10 @@ static void index_is(struct cf *c, int by)
 
 static void index_jumps(struct cf *c)
 {
-	index_is(c, 65);
+	struct drv_queue *q = cf_up_probe(c, 0);
+
+	if (q)
+		index_is(c, q->ring.size + 1);
 }
 
 static void index_jumps_far(struct cf *c)
@@ -154,8 +181,9 @@ static void index_goes_back(struct cf *c)
 	index_is(c, -1);
 }
 
-/* An entry of a table that must not be. */
-static void entry_is(struct cf *c, uint16_t more_flags, uint16_t next)
+/* A table with the request, and a sound end that does not belong to it. The last entry of the
+ * request gets `more_flags`, and what `next` makes of the table's number of entries. */
+static void entry_is(struct cf *c, uint16_t more_flags, uint16_t (*next)(unsigned count))
 {
 	struct vq_elem e[VQ_ELEMS_MAX], ref;
 	struct drv_split_desc *d;
@@ -165,33 +193,54 @@ static void entry_is(struct cf *c, uint16_t more_flags, uint16_t next)
 	void *table;
 
 	q = start(c, &r, INDIRECT, &n);
-	if (!q || !vq_table(c, q, e, vq_req_elems(&r, e), &ref, &table))
+	if (!q)
 		return;
-	d = (struct drv_split_desc *)table + (n - 1);
-	d->flags |= more_flags;
-	d->next = next;
+	vq_req_elems(&r, e);
+	e[n] = e[0];
+	if (!vq_table(c, q, e, n + 1, &ref, &table))
+		return;
+	d = table;
+	d[n] = spare(c, &r);
+	d[n - 1].flags = (uint16_t)(e[n - 1].flags | more_flags);
+	d[n - 1].next = next(n + 1);
 	*drv_raw_split(&q->ring, HEAD) = (struct drv_split_desc){ ref.addr, ref.len, ref.flags, 0 };
 	must_break(c, q, &r);
 }
 
+static uint16_t to_first(unsigned count)
+{
+	return 0;
+}
+
+/* The two that are the end of the table modulo its length, one just behind it, one far away. */
+static uint16_t to_behind(unsigned count)
+{
+	return (uint16_t)(2 * count - 1);
+}
+
+static uint16_t to_far(unsigned count)
+{
+	return (uint16_t)(0x10000 / count * count - 1);
+}
+
 static void entry_indirect(struct cf *c)
 {
-	entry_is(c, VIRTQ_DESC_F_INDIRECT, 0);
+	entry_is(c, VIRTQ_DESC_F_INDIRECT, to_first);
 }
 
-static void entry_next_out(struct cf *c)
+static void entry_next_behind(struct cf *c)
 {
-	entry_is(c, NEXT, 64);
+	entry_is(c, NEXT, to_behind);
 }
 
-static void entry_next_largest(struct cf *c)
+static void entry_next_far(struct cf *c)
 {
-	entry_is(c, NEXT, 0xffff);
+	entry_is(c, NEXT, to_far);
 }
 
 static void entry_loop(struct cf *c)
 {
-	entry_is(c, NEXT, 0);
+	entry_is(c, NEXT, to_first);
 }
 
 #define HOSTILE .flags = CF_HOSTILE
@@ -204,13 +253,13 @@ const struct cf_case cf_cases_hostile_split[] = {
 	{ "hostile_split.loop.of_one", "ROB-2 ROB-1", loop_of_one, HOSTILE },
 	{ "hostile_split.loop.of_all", "ROB-2 ROB-1", loop_of_all, HOSTILE },
 	{ "hostile_split.head.size", "ROB-2", head_size, HOSTILE },
-	{ "hostile_split.head.largest", "ROB-2", head_largest, HOSTILE },
+	{ "hostile_split.head.far", "ROB-2", head_far, HOSTILE },
 	{ "hostile_split.index.jumps", "ROB-2", index_jumps, HOSTILE },
 	{ "hostile_split.index.jumps_far", "ROB-2", index_jumps_far, HOSTILE },
 	{ "hostile_split.index.goes_back", "ROB-2", index_goes_back, HOSTILE },
 	{ "hostile_split.table.indirect", "ROB-2", entry_indirect, TABLE },
-	{ "hostile_split.table.next_out", "ROB-2", entry_next_out, TABLE },
-	{ "hostile_split.table.next_largest", "ROB-2", entry_next_largest, TABLE },
+	{ "hostile_split.table.next_behind", "ROB-2", entry_next_behind, TABLE },
+	{ "hostile_split.table.next_far", "ROB-2", entry_next_far, TABLE },
 	{ "hostile_split.table.loop", "ROB-2 ROB-1", entry_loop, TABLE },
 	{ 0 },
 };

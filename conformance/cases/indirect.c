@@ -120,7 +120,7 @@ static void table_across_ranges(struct cf *c)
 	vq_req_cut(c, &r, 2);
 	n = vq_req_elems(&r, e);
 	for (uint16_t back = 1; back < 16 * n; back += 5)
-		if (!by_table_at(c, q, back % 32, seam - back, e, n, &r))
+		if (!by_table_at(c, q, back % 8, seam - back, e, n, &r))
 			return;
 }
 
@@ -159,7 +159,7 @@ static void after_direct(struct cf *c)
 		for (unsigned i = 0; i < direct; i++)
 			list[i] = e[i];
 		if (!vq_table(c, q, e + direct, n - direct, &list[direct], &table) ||
-			!answered(c, q, (uint16_t)(8 * (direct % 6)), list, direct + 1, &r))
+			!answered(c, q, (uint16_t)(direct % 2), list, direct + 1, &r))
 			return;
 	}
 }
@@ -179,8 +179,7 @@ static void taking_turns(struct cf *c)
 	if (!vq_table(c, q, e, n, &ref, &table))
 		return;
 	for (uint16_t i = 0; i < 100; i++)
-		if (!(i % 3 ? answered(c, q, i % 32, &ref, 1, &r)
-			    : answered(c, q, i % 32, e, n, &r)))
+		if (!(i % 3 ? answered(c, q, i % 8, &ref, 1, &r) : answered(c, q, i % 8, e, n, &r)))
 			return;
 }
 

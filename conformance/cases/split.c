@@ -25,7 +25,7 @@ static struct drv_queue *up_with_pattern(struct cf *c, uint64_t want)
 /* The used entry names the head, wherever in the table that is, and no other entry is written. */
 static void used_entry(struct cf *c)
 {
-	static const uint16_t heads[] = { 5, 2, 60, 5 };
+	static const uint16_t heads[] = { 5, 2, 0, 5 };
 	struct drv_queue *q;
 	struct vq_req r;
 	struct drv_used *used;
@@ -84,20 +84,40 @@ static void available_ring_untouched(struct cf *c)
 	part_untouched(c, false);
 }
 
-/* flags of the used ring, looked at while requests go round one by one. */
+static bool flags_right(struct cf *c, uint16_t max)
+{
+	for (unsigned i = 0; i <= cf_probe(c)->queue; i++) {
+		struct drv_used *used = drv_raw_used(&cf_q(c, i)->ring);
+		uint16_t flags = __atomic_load_n(&used->flags, __ATOMIC_ACQUIRE);
+
+		if (!cf_check(c, flags <= max,
+			    "queue %u: flags of the used ring are 0x%x, at most %u", i, flags, max))
+			return false;
+	}
+	return true;
+}
+
+/* flags of all used rings, looked at without a rest while a request goes round. */
 static void used_flags(struct cf *c, uint64_t want, uint16_t max)
 {
 	struct drv_queue *q;
 	struct vq_req r;
+	uint32_t len;
+	void *cookie;
 
 	if (!vq_req_make(c, &r) || !(q = cf_up_probe(c, want)))
 		return;
-	for (unsigned i = 0; i < 200; i++) {
-		uint16_t flags = __atomic_load_n(&drv_raw_used(&q->ring)->flags, __ATOMIC_ACQUIRE);
+	for (unsigned k = 0; k < 200; k++) {
+		uint64_t limit = cf_limit(c);
 
-		if (!cf_check(c, flags <= max, "flags of the used ring are 0x%x, at most %u", flags,
-			    max) ||
-			!vq_req_do(c, q, &r))
+		for (unsigned i = 0; i < q->index; i++)
+			vq_kick(cf_q(c, i));
+		if (!cf_submit(c, q, r.sg, r.n_out, r.n_in, &r))
+			return;
+		while (!drv_ring_used(&q->ring) && drv_now(q->dev) < limit)
+			if (!flags_right(c, max))
+				return;
+		if (!vq_wait(c, q, &cookie, &len) || !flags_right(c, max))
 			return;
 	}
 }
