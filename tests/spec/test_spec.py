@@ -63,6 +63,11 @@ def test_names_exist():
     assert not problems, "\n".join(problems)
 
 
+def test_all_that_is_mandatory_is_spoken_for():
+    problems = catalogue.unproved(catalogue.load(SPEC), claims())
+    assert not problems, "\n".join(problems)
+
+
 def test_compiled_in_as_it_stands():
     entries = catalogue.load(SPEC)
     compiled = spec_json("list")
@@ -193,9 +198,9 @@ def test_state_is_what_speaks_for_an_entry():
 
 
 def test_filters():
+    every = spec_json("list")
     for option, key, value in (("--area", "area", "blk"), ("--strength", "strength", "S"), ("--state", "state", "why"),
                                ("--binds", "binds", "platform")):
-        every = spec_json("list")
         some = spec_json("list", option, value)
         assert some == [e for e in every if e[key] == value] and 0 < len(some) < len(every), option
     some = spec_json("list", "2.1.2", "reset")
