@@ -73,7 +73,8 @@ bool nic_send(struct nic *n, const uint8_t *packet, uint32_t len);
 bool nic_take(struct nic *n);
 /* The same, and completes its checksum if that was left to the driver. */
 bool nic_take_finished(struct nic *n);
-/* The next frame is exactly this one. */
+/* What was taken is exactly this frame; the next one is. */
+bool nic_is(struct nic *n, const uint8_t *frame, uint32_t len);
 bool nic_expect(struct nic *n, const uint8_t *frame, uint32_t len);
 /* Sends a frame of `len` bytes from one to the other, which gets it as it is. */
 bool nic_pass(struct nic *from, struct nic *to, uint32_t len, uint32_t seed);

@@ -364,16 +364,15 @@ bool vs_await_fwd(struct vs_conn *k)
 	return true;
 }
 
-static bool is_pattern(struct vs_conn *k, uint32_t seed, uint32_t at)
+bool vs_is(struct vs_conn *k, uint32_t seed, uint32_t at)
 {
-	const struct vsock_hdr *h = &k->e->hdr;
+	const struct vs_end *e = k->e;
+	uint32_t i = 0;
 
-	for (uint32_t i = 0; i < h->len; i++)
-		if (!cf_check(k->e->c, k->e->data[i] == vs_byte(seed, at + i),
-			    "byte %u of the data is 0x%x, must be 0x%x", at + i, k->e->data[i],
-			    vs_byte(seed, at + i)))
-			return false;
-	return true;
+	while (i < e->hdr.len && e->data[i] == vs_byte(seed, at + i))
+		i++;
+	return i == e->hdr.len || cf_check(e->c, false, "byte %u of the data is 0x%x, must be 0x%x",
+					  at + i, e->data[i], vs_byte(seed, at + i));
 }
 
 bool vs_receive(struct vs_conn *k, uint32_t seed, uint32_t at, uint32_t len)
@@ -381,7 +380,7 @@ bool vs_receive(struct vs_conn *k, uint32_t seed, uint32_t at, uint32_t len)
 	uint32_t end = at + len;
 
 	while (at < end) {
-		if (!vs_expect(k, VIRTIO_VSOCK_OP_RW) || !is_pattern(k, seed, at))
+		if (!vs_expect(k, VIRTIO_VSOCK_OP_RW) || !vs_is(k, seed, at))
 			return false;
 		at += k->e->hdr.len;
 	}
@@ -406,7 +405,7 @@ static bool marker(struct vs_conn *k, struct vs_conn *other, struct vs_conn *pee
 			return false;
 	}
 	return vs_account(other) && cf_eq(k->e->c, k->e->hdr.op, VIRTIO_VSOCK_OP_RW, "op") &&
-	       is_pattern(other, seed, 0) && vs_consume(other);
+	       vs_is(other, seed, 0) && vs_consume(other);
 }
 
 bool vs_no_data(struct vs_conn *k, struct vs_conn *other, struct vs_conn *peer)
@@ -429,7 +428,7 @@ static bool pump(struct vs_conn *k, uint32_t seed, uint32_t *received, bool *pro
 		return true;
 	if (!cf_check(k->e->c, k->e->hdr.op == VIRTIO_VSOCK_OP_RW, "%s got op %u among the data",
 		    k->e->name, k->e->hdr.op) ||
-		!is_pattern(k, seed, *received))
+		!vs_is(k, seed, *received))
 		return false;
 	*received += k->e->hdr.len;
 	return vs_consume(k);

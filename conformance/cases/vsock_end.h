@@ -118,6 +118,8 @@ bool vs_receive(struct vs_conn *k, uint32_t seed, uint32_t at, uint32_t len);
  * they arrive as sent. `from` and `to` are the ends of one connection. */
 bool vs_transfer(
 	struct vs_conn *from, struct vs_conn *to, uint32_t seed, uint32_t len, uint32_t part);
+/* The data that was taken is the pattern of `seed` from `at` on. */
+bool vs_is(struct vs_conn *k, uint32_t seed, uint32_t at);
 /* A byte of the pattern that all data here is made of. */
 uint8_t vs_byte(uint32_t seed, uint32_t at);
 void vs_pattern(uint8_t *p, uint32_t seed, uint32_t at, uint32_t len);

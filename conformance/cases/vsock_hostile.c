@@ -275,7 +275,7 @@ static void credit_flood(struct cf *c)
 
 	if (!vs_up(c, &l, VS_ALL, 2, 256) || !vs_connect(&l, STREAM, &dut, &peer))
 		return;
-	for (unsigned i = 0; i < 3000; i++)
+	for (unsigned i = 0; i < 400; i++)
 		if (!vs_op(&dut, VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0))
 			return;
 	if (vs_take(&l.dut) && vs_account(&dut) &&
