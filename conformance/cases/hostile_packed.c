@@ -107,8 +107,8 @@ static void no_end_at_all(struct cf *c)
 	must_break(c, q, &r);
 }
 
-/* A table inside a list. */
-static void table_in_list(struct cf *c, unsigned at)
+/* A table inside a list, with more behind it. */
+static void table_first(struct cf *c)
 {
 	struct vq_elem e[VQ_ELEMS_MAX], ref;
 	struct drv_queue *q;
@@ -120,20 +120,34 @@ static void table_in_list(struct cf *c, unsigned at)
 	q = start(c, &r, INDIRECT, &l, &n);
 	if (!q || !vq_table(c, q, e, vq_req_elems(&r, e), &ref, &table))
 		return;
-	*vq_raw_at(&l, at).addr = ref.addr;
-	*vq_raw_at(&l, at).len = ref.len;
-	*vq_raw_at(&l, at).flags |= VIRTQ_DESC_F_INDIRECT;
+	*vq_raw_at(&l, 0).addr = ref.addr;
+	*vq_raw_at(&l, 0).len = ref.len;
+	*vq_raw_at(&l, 0).flags |= VIRTQ_DESC_F_INDIRECT;
 	must_break(c, q, &r);
 }
 
-static void table_first(struct cf *c)
-{
-	table_in_list(c, 0);
-}
-
+/* The last of a list: who follows it finds the rest of the request. */
 static void table_second(struct cf *c)
 {
-	table_in_list(c, 1);
+	struct vq_elem e[VQ_ELEMS_MAX], list[2];
+	struct drv_queue *q;
+	struct vq_req r;
+	void *table;
+	unsigned n;
+
+	if (!vq_req_make(c, &r))
+		return;
+	q = cf_up_probe(c, INDIRECT);
+	if (!q || !cf_probe_works(c, q))
+		return;
+	vq_req_cut(c, &r, 2);
+	n = vq_req_elems(&r, e);
+	list[0] = e[0];
+	/* A request of one element gets that twice. */
+	if (!vq_table(c, q, n > 1 ? e + 1 : e, n > 1 ? n - 1 : 1, &list[1], &table))
+		return;
+	vq_raw_list(q, 7, list, 2);
+	must_break(c, q, &r);
 }
 
 #define HOSTILE .flags = CF_PACKED | CF_HOSTILE
