@@ -17,6 +17,6 @@ static void neighbour(struct cf *c)
 const struct cf_case cf_cases_runner[] = {
 	{ "blk.power.flushed", "BLK-2 BLK-11 BLK-13 PLAT-7 V5.2.6.2-13", power_cut, 2,
 		.flags = CF_GUEST },
-	{ "isolation.neighbour", "ROB-1 ROB-5", neighbour, .flags = CF_GUEST },
+	{ "isolation.neighbour.unharmed", "ROB-1 ROB-5", neighbour, .flags = CF_GUEST },
 	{ 0 },
 };

@@ -25,7 +25,7 @@
 #define ANSWER_S    30
 #define PROCS_MAX   32u
 #define BOOTS_MAX   4u
-#define NEIGHBOUR   "isolation.neighbour"
+#define NEIGHBOUR   "isolation.neighbour.unharmed"
 
 /* A process of the system as it was at first. */
 struct proc_was {
