@@ -201,27 +201,31 @@ static void full_ring(struct cf *c)
 }
 
 /*
- * With IN_ORDER a quick request waits for a slow one before it: a flush of what was just written,
- * then a read of what is in memory. The ring takes a used entry for all buffers up to it, so the
- * answers tell: none is missing when its buffer comes back.
+ * With IN_ORDER a quick request waits for a slow one before it: zeroes to write, which storage is
+ * asked for, then a read of what is in memory. The ring takes a used entry for all buffers up to
+ * it, so the answers tell: none is missing when its buffer comes back.
  */
-static bool flush_then_read(struct flight *f)
+static bool zero_then_read(struct flight *f)
 {
 	struct drv_queue *q = f->b.q;
 	struct cf *c = f->b.c;
 
 	for (unsigned i = 0; i < f->n; i++) {
-		bool flush = i % 2 == 0;
+		bool zero = i % 2 == 0;
+		struct blk_segment segment = { place(f, i), FLIGHT_SECTORS, 0 };
 		struct drv_sg sg[3] = { cf_sg(c, &f->header[i], sizeof(*f->header)),
-			cf_sg(c, flush ? &f->status[i] : data_of(f, i), flush ? 1 : FLIGHT_LEN),
+			cf_sg(c, data_of(f, i), zero ? sizeof(segment) : FLIGHT_LEN),
 			cf_sg(c, &f->status[i], 1) };
 
 		cf_copy(&f->header[i],
-			&(struct blk_header){ flush ? VIRTIO_BLK_T_FLUSH : VIRTIO_BLK_T_IN, 0,
-				flush ? 0 : place(f, i) },
+			&(struct blk_header){ zero ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_IN, 0,
+				zero ? 0 : place(f, i) },
 			sizeof(*f->header));
+		if (zero)
+			cf_copy(data_of(f, i), &segment, sizeof(segment));
 		f->status[i] = 0xa5;
-		if (!cf_check(c, !drv_ring_add(&q->ring, sg, 1, flush ? 1 : 2, &f->header[i]),
+		if (!cf_check(c,
+			    !drv_ring_add(&q->ring, sg, zero ? 2 : 1, zero ? 1 : 2, &f->header[i]),
 			    "no room for request %u of %u", i, f->n))
 			return false;
 	}
@@ -233,10 +237,11 @@ static void in_order(struct cf *c)
 	struct flight f;
 	void *cookie;
 
-	if (!flight_up(&f, c, DRV_FEATURE(VIRTIO_BLK_F_FLUSH) | DRV_FEATURE(VIRTIO_F_IN_ORDER), 1))
+	if (!flight_up(&f, c,
+		    DRV_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) | DRV_FEATURE(VIRTIO_F_IN_ORDER), 1))
 		return;
 	for (uint32_t round = 0; round < 8; round++) {
-		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !flush_then_read(&f))
+		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !zero_then_read(&f))
 			return;
 		for (unsigned i = 0; i < f.n; i++)
 			if (!cf_used(c, f.b.q, &cookie, NULL) ||
@@ -400,7 +405,7 @@ const struct cf_case cf_cases_blk_load[] = {
 	{ "blk.load.full_ring", "BLK-1", full_ring, DRV_ID_BLK, .flags = CF_RINGS },
 	{ "blk.load.reset", "ROB-18 V2.4.1-2", reset_under_load, DRV_ID_BLK, .flags = CF_RINGS },
 	{ "blk.inorder.slow_first", "V6.2-5", in_order, DRV_ID_BLK, .flags = CF_RINGS,
-		.needs = DRV_FEATURE(VIRTIO_BLK_F_FLUSH) | DRV_FEATURE(VIRTIO_F_IN_ORDER) },
+		.needs = DRV_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) | DRV_FEATURE(VIRTIO_F_IN_ORDER) },
 	{ "blk.mq.all_queues", "BLK-1", all_queues, DRV_ID_BLK, .flags = CF_RINGS,
 		.needs = DRV_FEATURE(VIRTIO_BLK_F_MQ) },
 	{ "blk.mq.fair", "ROB-19", queues_are_fair, DRV_ID_BLK,
