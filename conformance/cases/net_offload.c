@@ -205,7 +205,7 @@ static bool up_tcp(struct cf *c, struct nic_link *l, uint64_t dut, uint64_t peer
 /* Payloads around the boundaries of segments. */
 static bool tcp_lengths(struct nic *from, struct nic *to, bool v6)
 {
-	static const uint32_t lengths[] = { 1, MSS - 1, MSS, MSS + 1, 2 * MSS, 10 * MSS + 7 };
+	static const uint32_t lengths[] = { 1, MSS - 1, MSS, MSS + 1, 2 * MSS, 4 * MSS + 7 };
 
 	for (unsigned i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		const struct net_ip ip = { .v6 = v6,
@@ -313,8 +313,8 @@ static void gso_negotiated_only(struct cf *c)
 		BIT(GUEST_CSUM) | BIT(GUEST_TSO4) | BIT(GUEST_TSO6),
 		GUEST_ALL,
 	};
-	const struct net_ip v4 = { .flags = TCP_ACK | TCP_CWR, .len = 9000 };
-	const struct net_ip v6 = { .v6 = true, .flags = TCP_ACK | TCP_CWR, .len = 9000 };
+	const struct net_ip v4 = { .flags = TCP_ACK | TCP_CWR, .len = 4500 };
+	const struct net_ip v6 = { .v6 = true, .flags = TCP_ACK | TCP_CWR, .len = 4500 };
 	struct nic_link l;
 
 	if (!nic_up(c, &l, 0, HOST_ALL) || !nic_room(&l.dut, 10000))
@@ -382,8 +382,8 @@ static void offloads_set(struct cf *c)
 {
 	static const uint64_t sets[] = { 0, BIT(GUEST_CSUM), BIT(GUEST_CSUM) | BIT(GUEST_TSO4),
 		BIT(GUEST_CSUM) | BIT(GUEST_TSO6), 0, GUEST_ALL };
-	const struct net_ip v4 = { .flags = TCP_ACK | TCP_CWR, .len = 9000 };
-	const struct net_ip v6 = { .v6 = true, .flags = TCP_ACK | TCP_CWR, .len = 9000 };
+	const struct net_ip v4 = { .flags = TCP_ACK | TCP_CWR, .len = 4500 };
+	const struct net_ip v6 = { .v6 = true, .flags = TCP_ACK | TCP_CWR, .len = 4500 };
 	struct nic_link l;
 
 	if (!nic_up(c, &l, GUEST_ALL | BIT(CTRL_VQ) | BIT(CTRL_GUEST_OFFLOADS), HOST_ALL) ||
@@ -402,7 +402,7 @@ static void offloads_set(struct cf *c)
 
 static void offloads_refused(struct cf *c)
 {
-	const struct net_ip v4 = { .flags = TCP_ACK, .len = 9000 };
+	const struct net_ip v4 = { .flags = TCP_ACK, .len = 4500 };
 	struct nic_link l;
 
 	if (!nic_up(c, &l, BIT(GUEST_CSUM) | BIT(CTRL_VQ) | BIT(CTRL_GUEST_OFFLOADS), HOST_ALL) ||
