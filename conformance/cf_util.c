@@ -4,86 +4,36 @@
 
 #include <stdarg.h>
 
-/* Eight bytes at a time where the alignment allows it: cases move megabytes, and some machines that
- * they run on emulate every instruction. */
-typedef uint64_t __attribute__((may_alias)) word;
-
-#define EACH_BYTE UINT64_C(0x0101010101010101)
-#define HIGH_BITS UINT64_C(0x8080808080808080)
-
-/* Bytes before the first word. */
-static size_t head_of(const void *p, size_t len)
-{
-	size_t head = -(uintptr_t)p % sizeof(word);
-
-	return head < len ? head : len;
-}
-
-static bool same_alignment(const void *a, const void *b)
-{
-	return ((uintptr_t)a - (uintptr_t)b) % sizeof(word) == 0;
-}
+/* Guests run these where every instruction is emulated: as few as can be. */
 
 void cf_fill(void *p, uint8_t value, size_t len)
 {
-	uint8_t *b = p;
-	size_t i = 0, head = head_of(p, len);
-
-	for (; i < head; i++)
-		b[i] = value;
-	for (; len - i >= sizeof(word); i += sizeof(word))
-		*(word *)(void *)(b + i) = value * EACH_BYTE;
-	for (; i < len; i++)
-		b[i] = value;
+	__builtin_memset(p, value, len);
 }
 
 void cf_copy(void *to, const void *from, size_t len)
 {
-	uint8_t *d = to;
-	const uint8_t *s = from;
-	size_t i = 0, head = same_alignment(to, from) ? head_of(to, len) : len;
-
-	for (; i < head; i++)
-		d[i] = s[i];
-	for (; len - i >= sizeof(word); i += sizeof(word))
-		*(word *)(void *)(d + i) = *(const word *)(const void *)(s + i);
-	for (; i < len; i++)
-		d[i] = s[i];
+	__builtin_memcpy(to, from, len);
 }
 
 bool cf_same(const void *a, const void *b, size_t len)
 {
-	const uint8_t *x = a, *y = b;
-	size_t i = 0, head = same_alignment(a, b) ? head_of(a, len) : len;
-
-	for (; i < head; i++)
-		if (x[i] != y[i])
-			return false;
-	for (; len - i >= sizeof(word); i += sizeof(word))
-		if (*(const word *)(const void *)(x + i) != *(const word *)(const void *)(y + i))
-			return false;
-	for (; i < len; i++)
-		if (x[i] != y[i])
-			return false;
-	return true;
+	return !__builtin_memcmp(a, b, len);
 }
 
+/* The first bytes are right, and every byte is as the one 8 before it. */
 bool cf_filled(const void *p, uint8_t value, uint32_t len)
 {
 	const uint8_t *b = p;
-	size_t i = 0, head = head_of(p, len);
+	uint32_t i = 0;
 
-	for (; i < head; i++)
-		if (b[i] != value)
+	while (i < len && i < 8)
+		if (b[i++] != value)
 			return false;
-	for (; len - i >= sizeof(word); i += sizeof(word))
-		if (*(const word *)(const void *)(b + i) != value * EACH_BYTE)
-			return false;
-	for (; i < len; i++)
-		if (b[i] != value)
-			return false;
-	return true;
+	return i == len || cf_same(b, b + 8, len - 8);
 }
+
+#define RAMP 256u
 
 /* Neighbouring bytes, sectors and seeds all differ. */
 static uint8_t pattern_byte(uint32_t seed, size_t i)
@@ -91,38 +41,35 @@ static uint8_t pattern_byte(uint32_t seed, size_t i)
 	return (uint8_t)(seed * 31 + i + (i >> 8) * 7);
 }
 
-/* Bytes i to i + 7 of the pattern, of which i is a multiple, so that i >> 8 is the same for all:
- * each is one more than the one before it, without a carry between them. */
-static word pattern_word(uint32_t seed, size_t i)
+/* Any 256 bytes of the pattern that begin at a multiple of 256 are a piece of this. */
+static void make_ramp(uint8_t ramp[2 * RAMP])
 {
-	const uint8_t steps[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-	word first = pattern_byte(seed, i) * EACH_BYTE, step;
-
-	__builtin_memcpy(&step, steps, sizeof(step));
-	return ((first & ~HIGH_BITS) + step) ^ (first & HIGH_BITS);
+	for (unsigned i = 0; i < 2 * RAMP; i++)
+		ramp[i] = (uint8_t)i;
 }
 
 void cf_pattern(void *p, uint32_t seed, size_t len)
 {
-	bool aligned = (uintptr_t)p % sizeof(word) == 0;
-	uint8_t *b = p;
+	uint8_t *b = p, ramp[2 * RAMP];
 	size_t i = 0;
 
-	for (; aligned && len - i >= sizeof(word); i += sizeof(word))
-		*(word *)(void *)(b + i) = pattern_word(seed, i);
+	if (len > 4 * RAMP)
+		for (make_ramp(ramp); len - i >= RAMP; i += RAMP)
+			cf_copy(b + i, ramp + pattern_byte(seed, i), RAMP);
 	for (; i < len; i++)
 		b[i] = pattern_byte(seed, i);
 }
 
 bool cf_is_pattern(const void *p, uint32_t seed, size_t len)
 {
-	bool aligned = (uintptr_t)p % sizeof(word) == 0;
 	const uint8_t *b = p;
+	uint8_t ramp[2 * RAMP];
 	size_t i = 0;
 
-	for (; aligned && len - i >= sizeof(word); i += sizeof(word))
-		if (*(const word *)(const void *)(b + i) != pattern_word(seed, i))
-			return false;
+	if (len > 4 * RAMP)
+		for (make_ramp(ramp); len - i >= RAMP; i += RAMP)
+			if (!cf_same(b + i, ramp + pattern_byte(seed, i), RAMP))
+				return false;
 	for (; i < len; i++)
 		if (b[i] != pattern_byte(seed, i))
 			return false;

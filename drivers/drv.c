@@ -5,20 +5,6 @@
 #define RESET_TIMEOUT_NS UINT64_C(1000000000)
 #define DEFAULT_SIZE	 256u
 
-/* In words where it can: a device takes up to a hundred thousand bytes, each time that it starts.
- */
-static void zero(uint8_t *p, size_t len)
-{
-	typedef uint64_t __attribute__((may_alias)) word;
-
-	for (; len && (uintptr_t)p % sizeof(word); len--)
-		*p++ = 0;
-	for (; len >= sizeof(word); len -= sizeof(word), p += sizeof(word))
-		*(word *)(void *)p = 0;
-	for (; len; len--)
-		*p++ = 0;
-}
-
 /* From `len` bytes at `mem`, of which `used` are taken; zeroed. */
 static void *take(uint8_t *mem, size_t mem_len, size_t *used, size_t len, size_t align)
 {
@@ -28,8 +14,7 @@ static void *take(uint8_t *mem, size_t mem_len, size_t *used, size_t len, size_t
 	if (at > mem_len || len > mem_len - at)
 		return NULL;
 	*used = at + len;
-	zero(mem + at, len);
-	return mem + at;
+	return __builtin_memset(mem + at, 0, len);
 }
 
 void *drv_alloc(struct drv_dev *dev, size_t len, size_t align)

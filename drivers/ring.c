@@ -4,14 +4,6 @@
 
 #define RING_SIZE_MAX 32768u
 
-static void clear(void *p, size_t len)
-{
-	unsigned char *b = p;
-
-	for (size_t i = 0; i < len; i++)
-		b[i] = 0;
-}
-
 /* True if moving an index from `old` to `idx` passed the entry `event` (2.7.7, 2.8.10). */
 static bool passed(uint16_t event, uint16_t idx, uint16_t old)
 {
@@ -47,7 +39,7 @@ int drv_ring_init(struct drv_ring *r, const struct drv_ring_config *c)
 
 	if (!c->size || c->size > RING_SIZE_MAX || (!packed && (c->size & (c->size - 1))))
 		return DRV_INVALID;
-	clear(r, sizeof(*r));
+	*r = (struct drv_ring){ 0 };
 	r->size = c->size;
 	r->nfree = c->size;
 	r->packed = packed;
@@ -65,10 +57,10 @@ int drv_ring_init(struct drv_ring *r, const struct drv_ring_config *c)
 	}
 
 	drv_ring_sizes(c->size, packed, &desc_len, &driver_len, &device_len);
-	clear(c->desc, desc_len);
-	clear(c->driver, driver_len);
-	clear(c->device, device_len);
-	clear(c->state, drv_ring_state_size(c->size));
+	__builtin_memset(c->desc, 0, desc_len);
+	__builtin_memset(c->driver, 0, driver_len);
+	__builtin_memset(c->device, 0, device_len);
+	__builtin_memset(c->state, 0, drv_ring_state_size(c->size));
 	r->slots = c->state;
 	r->order = (uint16_t *)(void *)(r->slots + c->size);
 	for (unsigned i = 0; i < c->size; i++)

@@ -2,13 +2,23 @@
 /* Serial text, and the four functions that compilers expect of any runtime. */
 #include "guests/bare/bare_priv.h"
 
+#define CHUNK 128u
+
 void bare_put(const char *s)
 {
+	char text[CHUNK];
+	size_t n = 0;
+
 	for (; *s; s++) {
 		if (*s == '\n')
-			bare_arch_putc('\r');
-		bare_arch_putc(*s);
+			text[n++] = '\r';
+		text[n++] = *s;
+		if (n > CHUNK - 2) {
+			bare_arch_write(text, n);
+			n = 0;
+		}
 	}
+	bare_arch_write(text, n);
 }
 
 static void put_number(uint64_t v, unsigned base)
@@ -35,23 +45,12 @@ void bare_put_dec(uint64_t v)
 	put_number(v, 10);
 }
 
-/* Volatile accesses keep the compiler from making a call of memcpy() out of memcpy(). */
-void *memmove(void *to, const void *from, size_t len)
-{
-	volatile uint8_t *t = to;
-	const uint8_t *f = from;
-
-	if ((uintptr_t)to <= (uintptr_t)from)
-		for (size_t i = 0; i < len; i++)
-			t[i] = f[i];
-	else
-		for (size_t i = len; i-- > 0;)
-			t[i] = f[i];
-	return to;
-}
+/*
+ * As few instructions as can be, since some hosts emulate each one. -ffreestanding keeps the
+ * compiler from making a call of memcpy() out of memcpy().
+ */
 
 #ifdef __x86_64__
-/* Where instructions are emulated each repetition costs, so the most is done in words. */
 void *memcpy(void *to, const void *from, size_t len)
 {
 	size_t words = len / 8, rest = len % 8;
@@ -64,40 +63,89 @@ void *memcpy(void *to, const void *from, size_t len)
 
 void *memset(void *to, int value, size_t len)
 {
-	uint64_t each = (uint8_t)value * UINT64_C(0x0101010101010101);
+	uint64_t pattern = (uint8_t)value * UINT64_C(0x0101010101010101);
 	size_t words = len / 8, rest = len % 8;
 	void *t = to;
 
-	__asm__ volatile("rep stosq" : "+D"(t), "+c"(words) : "a"(each) : "memory");
-	__asm__ volatile("rep stosb" : "+D"(t), "+c"(rest) : "a"(each) : "memory");
+	__asm__ volatile("rep stosq" : "+D"(t), "+c"(words) : "a"(pattern) : "memory");
+	__asm__ volatile("rep stosb" : "+D"(t), "+c"(rest) : "a"(pattern) : "memory");
 	return to;
 }
 #else
+static bool aligned(const void *a, const void *b)
+{
+	return !(((uintptr_t)a | (uintptr_t)b) & 7);
+}
+
 void *memcpy(void *to, const void *from, size_t len)
 {
-	return memmove(to, from, len);
+	const uint8_t *f = from;
+	uint8_t *t = to;
+	size_t i = 0;
+
+	if (aligned(to, from))
+		for (; len - i >= 8; i += 8)
+			*(uint64_t *)(void *)(t + i) = *(const uint64_t *)(const void *)(f + i);
+	for (; i < len; i++)
+		t[i] = f[i];
+	return to;
 }
 
 void *memset(void *to, int value, size_t len)
 {
-	volatile uint8_t *t = to;
+	uint64_t pattern = (uint8_t)value * UINT64_C(0x0101010101010101);
+	uint8_t *t = to;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++)
+	if (aligned(to, to))
+		for (; len - i >= 8; i += 8)
+			*(uint64_t *)(void *)(t + i) = pattern;
+	for (; i < len; i++)
 		t[i] = (uint8_t)value;
 	return to;
 }
 #endif
 
+void *memmove(void *to, const void *from, size_t len)
+{
+	const uint8_t *f = from;
+	uint8_t *t = to;
+
+	if ((uintptr_t)to <= (uintptr_t)from)
+		return memcpy(to, from, len);
+	while (len--)
+		t[len] = f[len];
+	return to;
+}
+
+/* How many of the first bytes are the same for certain: all but those of one word, and the rest. */
+static size_t same_words(const void *a, const void *b, size_t len)
+{
+#ifdef __x86_64__
+	size_t words = len / 8, left = words;
+	bool same;
+
+	/* The comparison before it is for no words at all. */
+	__asm__ volatile("cmp %%eax, %%eax; repe cmpsq; sete %3"
+			 : "+D"(a), "+S"(b), "+c"(left), "=q"(same)::"memory", "cc");
+	return (words - left - !same) * 8;
+#else
+	const uint64_t *x = a, *y = b;
+	size_t i = 0;
+
+	if (aligned(a, b))
+		while (len - i * 8 >= 8 && x[i] == y[i])
+			i++;
+	return i * 8;
+#endif
+}
+
 int memcmp(const void *a, const void *b, size_t len)
 {
-	const volatile uint8_t *x = a;
-	const uint8_t *y = b;
+	const uint8_t *x = a, *y = b;
 
-	for (size_t i = 0; i < len; i++) {
-		uint8_t v = x[i];
-
-		if (v != y[i])
-			return v < y[i] ? -1 : 1;
-	}
+	for (size_t i = same_words(a, b, len); i < len; i++)
+		if (x[i] != y[i])
+			return x[i] < y[i] ? -1 : 1;
 	return 0;
 }

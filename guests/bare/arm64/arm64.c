@@ -52,13 +52,14 @@ static void time_init(void)
 	counter.multiplier = (NS_PER_S << 32) / info->clock_hz;
 }
 
-void bare_arch_putc(char c)
+void bare_arch_write(const char *text, size_t len)
 {
-	if (!bare.uart)
-		return;
-	for (unsigned i = 0; i < WAIT_MAX && bare_read32(bare.uart + UART_FLAGS) & UART_FULL; i++)
-		;
-	bare_write32(bare.uart + UART_DATA, (uint8_t)c);
+	for (; bare.uart && len; len--) {
+		for (unsigned i = 0;
+			i < WAIT_MAX && bare_read32(bare.uart + UART_FLAGS) & UART_FULL; i++)
+			;
+		bare_write32(bare.uart + UART_DATA, (uint8_t)*text++);
+	}
 }
 
 /* What is printed before this goes out as the firmware, or nobody, set it up. */
