@@ -25,21 +25,27 @@ static void raise_needs_reset(struct frontend *f)
 		f->base.events.needs_reset(f->base.events.arg);
 }
 
-/* The configuration changed, or the device status did (VIRTIO 1.4, 2.1.2). */
+/* The configuration changed, or the device status did (VIRTIO 1.4, 2.1.2). That the device needs a
+ * reset is told once, and as a configuration change only if there was one, too. */
 static void on_config_change(struct frontend *f)
 {
+	uint8_t before[VHOST_USER_CONFIG_MAX];
 	uint64_t status = 0;
+	bool changed = true;
 
 	pthread_mutex_lock(&f->lock);
+	memcpy(before, f->config, sizeof(before));
 	fe_fetch_config(f);
 	if (vhu_link_has(&f->link, VHOST_USER_PROTOCOL_F_STATUS))
 		vhu_link_get_u64(&f->link, VHOST_USER_GET_STATUS, &status);
-	if (!(status & VIRTIO_S_NEEDS_RESET))
-		f->told_reset = false;
-	else
+	if (status & VIRTIO_S_NEEDS_RESET) {
+		changed = memcmp(before, f->config, sizeof(before)) != 0;
 		raise_needs_reset(f);
+	} else {
+		f->told_reset = false;
+	}
 	pthread_mutex_unlock(&f->lock);
-	if (f->base.events.config_changed)
+	if (changed && f->base.events.config_changed)
 		f->base.events.config_changed(f->base.events.arg);
 }
 
