@@ -322,16 +322,16 @@ static void table_too_long(struct cf *c)
 	}
 	if (!start(c, &s, INDIRECT) || !(table = cf_buf(c, 16 * n)))
 		return;
-	/* Single entries, linked by hand in split rings. */
+	/* Single entries, all alike, linked by hand in split rings. */
 	one = (struct vq_elem){ s.e[0].addr, 1, s.e[0].flags };
-	for (uint32_t i = 0; i < n; i++) {
-		vq_table_fill(s.q, table + 16 * (size_t)i, &one, 1);
-		if (!s.q->ring.packed && i + 1 < n) {
-			struct drv_split_desc *d = (struct drv_split_desc *)(void *)table + i;
+	vq_table_fill(s.q, table, &one, 1);
+	for (uint32_t len = 16; len < 16 * n; len *= 2)
+		cf_copy(table + len, table, len < 16 * n - len ? len : 16 * n - len);
+	for (uint32_t i = 0; !s.q->ring.packed && i + 1 < n; i++) {
+		struct drv_split_desc *d = (struct drv_split_desc *)(void *)table + i;
 
-			d->flags |= NEXT;
-			d->next = (uint16_t)(i + 1);
-		}
+		d->flags |= NEXT;
+		d->next = (uint16_t)(i + 1);
 	}
 	s.e[0] = (struct vq_elem){ cf_sg(c, table, 16 * n).addr, 16 * n, VIRTQ_DESC_F_INDIRECT };
 	s.n = 1;

@@ -102,13 +102,14 @@ static void report(void *ctx, const struct cf_result *res)
 	bare_put("\n");
 }
 
-/* Cases about the machine are not repeated for each of its devices. */
+/* Cases about the machine are not repeated for each of its devices, and what all devices have in
+ * common is judged on the first one of a class. */
 static bool wanted(void *ctx, const struct cf_case *k)
 {
 	struct runner *r = ctx;
 	bool about_platform = (k->flags & CF_GUEST) && !k->device;
 
-	if (about_platform != (r->target.dev == &r->platform) ||
+	if ((r->index && !k->device) || about_platform != (r->target.dev == &r->platform) ||
 		(r->only[0] && !words_match(r->only, k->name)) || words_match(r->skip, k->name))
 		return false;
 	if (r->from) {
