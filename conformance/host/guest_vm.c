@@ -106,14 +106,17 @@ int vm_args_command(struct vm *vm, const char *words, struct err *e)
 	return 0;
 }
 
-bool vm_has_words(const struct vm *vm)
+static bool command_has(const struct vm *vm, const char *mark)
 {
-	if (vm->opts->platform)
-		return true;
 	for (char *const *word = vm->opts->command; *word; word++)
-		if (strstr(*word, "{cmdline}"))
+		if (strstr(*word, mark))
 			return true;
 	return false;
+}
+
+bool vm_has_words(const struct vm *vm)
+{
+	return vm->opts->platform || command_has(vm, "{cmdline}");
 }
 
 /* Set-up. */
@@ -139,6 +142,8 @@ static int find_image(struct vm *vm, struct err *e)
 	vm->image = place_path(&vm->place, "image");
 	if (!vm->image)
 		return err_set(e, -ENOMEM, "no memory");
+	if (!vm->opts->platform && !command_has(vm, "{image}"))
+		return 0;
 	return guest_image_write(image_format(vm->opts), vm->image, e);
 }
 
