@@ -45,9 +45,9 @@ static void device(struct vm *vm, const char *name, const char *options)
 	bool pci = !strcmp(vm->opts->transport, "pci");
 
 	vm_arg(&vm->args, "-device");
-	vm_arg(&vm->args, "virtio-%s-%s,packed=%s%s%s", name,
+	vm_arg(&vm->args, "virtio-%s-%s,packed=%s%s", name,
 		pci ? "pci,disable-legacy=on" : "device", vm->opts->split_only ? "off" : "on",
-		*options ? "," : "", options);
+		options);
 }
 
 static void add(struct vm *vm, const char *option, const char *value)
@@ -78,17 +78,20 @@ static void add_disks(struct vm *vm)
 		vm_arg(&vm->args, "if=none,id=disk%u,format=raw,file=%s/disk%u%s", i, vm->place.dir,
 			i, i ? ",read-only=on" : "");
 	}
-	device(vm, "blk", "drive=disk0,serial=" PLACE_DISK_SERIAL);
-	device(vm, "blk", "drive=disk1");
+	device(vm, "blk", ",drive=disk0,serial=" PLACE_DISK_SERIAL);
+	device(vm, "blk", ",drive=disk1");
 }
 
-/* Two cards on one hub. */
+/* Two cards on one hub. A hub takes frames while one of its other ports does, so there is a third
+ * one for the time in which the second card has no driver. */
 static void add_cards(struct vm *vm)
 {
+	add(vm, "-netdev", "user,id=host,restrict=on,ipv6=off");
+	add(vm, "-netdev", "hubport,id=sink,hubid=0,netdev=host");
 	add(vm, "-netdev", "hubport,id=net0,hubid=0");
 	add(vm, "-netdev", "hubport,id=net1,hubid=0");
-	device(vm, "net", "netdev=net0,host_mtu=1500,mac=" MACS "1");
-	device(vm, "net", "netdev=net1,host_mtu=1500,mac=" MACS "2");
+	device(vm, "net", ",netdev=net0,host_mtu=1500,mac=" MACS "1");
+	device(vm, "net", ",netdev=net1,host_mtu=1500,mac=" MACS "2");
 }
 
 /* Port 0 is the console, port 1 for data; the runner connects to both. */

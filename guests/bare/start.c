@@ -41,15 +41,21 @@ void bare_reserve(uint64_t addr, uint64_t len)
 	bare.reserved[bare.nreserved++] = (struct bare_range){ addr, len };
 }
 
+/* By address: a device tree may have them in any order, QEMU's has the last one first. */
 void bare_add_mmio(uint64_t base, uint64_t len, const struct bare_line *line)
 {
 	struct bare_info *info = &bare.info;
+	unsigned at = info->nmmio;
 
 	for (unsigned i = 0; i < info->nmmio; i++)
 		if (info->mmio[i].base == base)
 			return;
-	if (base && len && info->nmmio < BARE_MMIO_MAX)
-		info->mmio[info->nmmio++] = (struct bare_mmio){ base, len, *line };
+	if (!base || !len || at == BARE_MMIO_MAX)
+		return;
+	for (; at && info->mmio[at - 1].base > base; at--)
+		info->mmio[at] = info->mmio[at - 1];
+	info->mmio[at] = (struct bare_mmio){ base, len, *line };
+	info->nmmio++;
 }
 
 /* Takes [r, r + len) out of range i; what is left behind it becomes a range of its own. */
