@@ -39,15 +39,19 @@ static const struct machine *find_machine(const struct vm *vm, struct err *e)
 	return NULL;
 }
 
-/* "-device virtio-NAME-pci,OPTIONS" or its sibling on virtio-mmio. */
+/* "-device virtio-NAME-pci,OPTIONS", or its sibling on virtio-mmio: there the place is said, too,
+ * as QEMU would begin with the last one. */
 static void device(struct vm *vm, const char *name, const char *options)
 {
-	bool pci = !strcmp(vm->opts->transport, "pci");
+	const char *packed = vm->opts->split_only ? "off" : "on";
 
 	vm_arg(&vm->args, "-device");
-	vm_arg(&vm->args, "virtio-%s-%s,packed=%s%s", name,
-		pci ? "pci,disable-legacy=on" : "device", vm->opts->split_only ? "off" : "on",
-		options);
+	if (!strcmp(vm->opts->transport, "pci"))
+		vm_arg(&vm->args, "virtio-%s-pci,disable-legacy=on,packed=%s%s", name, packed,
+			options);
+	else
+		vm_arg(&vm->args, "virtio-%s-device,bus=virtio-mmio-bus.%u,packed=%s%s", name,
+			++vm->mmio, packed, options);
 }
 
 static void add(struct vm *vm, const char *option, const char *value)

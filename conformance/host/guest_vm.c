@@ -199,6 +199,7 @@ int vm_open(struct vm *vm, const struct vm_opts *opts, struct err *e)
 static void forget_boot(struct vm *vm)
 {
 	vm_args_free(&vm->args);
+	vm->mmio = 0;
 	for (unsigned i = 0; i < VM_ECHOES_MAX; i++) {
 		free(vm->echo[i]);
 		vm->echo[i] = NULL;

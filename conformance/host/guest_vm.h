@@ -42,6 +42,7 @@ struct vm {
 			 */
 	struct guest_serial serial, neighbour;
 	struct vm_args args;
+	unsigned mmio; /* places taken on virtio-mmio, QEMU only */
 	struct child child;
 	/* Unix sockets on which to send back what comes, and who does it. */
 	char *echo[VM_ECHOES_MAX];

