@@ -4,7 +4,7 @@
 
 /* VIRTIO_BLK_T_IN of sector 0 (5.2.6). */
 static const uint8_t blk[16];
-/* A header without offloads and a frame of 60 bytes with the ethertype for experiments (5.1.6). */
+/* A header without offloads and a frame of 60 bytes with the ethertype for experiments (5.1.9). */
 static const uint8_t net[12 + 60] = { [12] = 0x02, 0xa5, [18] = 0x02, 0x5a, [24] = 0x88, 0xb5 };
 static const uint8_t console[1] = { '.' };
 /* A VIRTIO_VSOCK_OP_RST for a connection that is not there (5.10.6). */

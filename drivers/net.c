@@ -127,7 +127,7 @@ static void append(void *frame, uint32_t size, uint32_t at, const uint8_t *p, ui
 		__builtin_memcpy((uint8_t *)frame + at, p, len < size - at ? len : size - at);
 }
 
-/* How many buffers a frame takes (5.1.6.4); 0 if the header makes no sense. No offload was agreed,
+/* How many buffers a frame takes (5.1.9.4); 0 if the header makes no sense. No offload was agreed,
  * so there is no GSO. */
 static unsigned buffers_of(const struct drv_net *n, const uint8_t *buf, uint32_t len)
 {
@@ -163,7 +163,7 @@ static int recv_one(struct drv_net *n, struct drv_pool *p, void *frame, uint32_t
 	}
 	r = give_back(p, buf);
 	for (unsigned i = 1; !r && i < count; i++) {
-		/* The rest is used together with the first (5.1.6.3.2). */
+		/* The rest is used together with the first (5.1.9.3.2). */
 		r = drv_pool_take(p, &buf, &part, drv_now(n->dev) + n->timeout);
 		if (r)
 			return r == DRV_TIMEOUT ? DRV_BROKEN : r;

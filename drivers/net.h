@@ -27,7 +27,7 @@
 #define VIRTIO_NET_S_LINK_UP  1u
 #define VIRTIO_NET_S_ANNOUNCE 2u
 
-/* Classes and commands of the control queue (5.1.6.5). */
+/* Classes and commands of the control queue (5.1.9.5). */
 #define VIRTIO_NET_CTRL_RX		0
 #define VIRTIO_NET_CTRL_RX_PROMISC	0
 #define VIRTIO_NET_CTRL_RX_ALLMULTI	1

@@ -242,7 +242,7 @@ static bool split_publish(struct drv_ring *r)
 		return false;
 	r->published = r->next_avail;
 	__atomic_store_n(&drv_raw_avail(r)->idx, r->next_avail, __ATOMIC_RELEASE);
-	/* The index before the question whether to notify (2.7.13.4). */
+	/* The index before the question whether to notify (2.7.13.4.1). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (r->event_idx)
 		return passed(__atomic_load_n(drv_raw_avail_event(r), __ATOMIC_RELAXED),
@@ -275,7 +275,7 @@ static bool packed_publish(struct drv_ring *r)
 		return false;
 	r->pending = false;
 	__atomic_store_n(&packed_desc(r, r->published)->flags, r->head_flags, __ATOMIC_RELEASE);
-	/* The flags before the question whether to notify (2.8.21.3). */
+	/* The flags before the question whether to notify (2.8.21.3.1). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	word = __atomic_load_n((uint32_t *)r->device, __ATOMIC_ACQUIRE);
 	return packed_wants(r, word, r->published, r->head_wrap);

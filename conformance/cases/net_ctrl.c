@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The network device's control queue: which commands are taken, which refused, and how they are
- * answered (VIRTIO 1.4, 5.1.6.5). What the filters then do is in net_filter.c. */
+ * answered (VIRTIO 1.4, 5.1.9.5). What the filters then do is in net_filter.c. */
 #include "conformance/cases/net_nic.h"
 
 #define BIT(name) DRV_FEATURE(VIRTIO_NET_F_##name)

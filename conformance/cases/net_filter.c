@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the network device's receive filters let pass, and the choice of receive queues (VIRTIO 1.4,
- * 5.1.6.5.1 to 5.1.6.5.3, 5.1.6.5.6). */
+ * 5.1.9.5.1 to 5.1.9.5.3, 5.1.9.5.6). */
 #include "conformance/cases/net_nic.h"
 
 #define BIT(name) DRV_FEATURE(VIRTIO_NET_F_##name)
@@ -239,7 +239,7 @@ static void table_reset(struct cf *c)
 
 #define TABLE_LARGE 300u
 
-/* More addresses than any device keeps: those given pass in any case (5.1.6.5.2). */
+/* More addresses than any device keeps: those given pass in any case (5.1.9.5.2). */
 static void table_large(struct cf *c)
 {
 	uint8_t data[8 + TABLE_LARGE * 6], *last = data + 4 + (TABLE_LARGE - 1) * 6;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frames of the network device, both ways, and the buffers they go to (VIRTIO 1.4, 5.1.6.2 to
- * 5.1.6.4). */
+/* Frames of the network device, both ways, and the buffers they go to (VIRTIO 1.4, 5.1.9.2 to
+ * 5.1.9.4). */
 #include "conformance/cases/net_nic.h"
 
 #define BIT(name) DRV_FEATURE(VIRTIO_NET_F_##name)

@@ -168,7 +168,7 @@ static void gso_wrong(struct cf *c)
 		(struct net_ip){ .flags = TCP_ACK, .len = 1000 });
 }
 
-/* Tunnel bits that contradict each other or the rest (5.1.6.2.2). */
+/* Tunnel bits that contradict each other or the rest (5.1.9.2.2). */
 static void tunnel_bits(struct cf *c)
 {
 	static const struct net_hdr wrong[] = {

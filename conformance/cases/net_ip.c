@@ -163,7 +163,7 @@ uint8_t *ip_packet(struct cf *c, const struct net_ip *p, uint16_t gso_size)
 	return packet;
 }
 
-/* The header of an unsegmented frame says what the sender said (5.1.6.4.1). */
+/* The header of an unsegmented frame says what the sender said (5.1.9.4.1). */
 static bool check_gso(struct nic *n, const struct net_ip *part, uint16_t mss)
 {
 	uint8_t type = part->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;

@@ -195,7 +195,7 @@ static bool gso_allowed(const struct nic *n, uint8_t type)
 	}
 }
 
-/* What a header may say is bounded by what was negotiated (5.1.6.4.1). */
+/* What a header may say is bounded by what was negotiated (5.1.9.4.1). */
 static bool check_header(struct nic *n)
 {
 	const uint8_t checksums = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
@@ -218,7 +218,7 @@ static bool check_header(struct nic *n)
 		       n->len, h->csum_start, h->csum_offset);
 }
 
-/* The next buffer of a frame. All of its buffers are used together (5.1.6.4.1), so only for the
+/* The next buffer of a frame. All of its buffers are used together (5.1.9.4.1), so only for the
  * first there is something to wait for. */
 static bool next_buffer(struct nic *n, unsigned index, struct nic_buf **b, uint32_t *used)
 {
@@ -254,7 +254,7 @@ static bool collect(struct nic *n, struct nic_buf *b, uint32_t skip, uint32_t us
 	return n->keep_order || submit(n, b);
 }
 
-/* The buffers of a frame after the first (5.1.6.4.1). */
+/* The buffers of a frame after the first (5.1.9.4.1). */
 static bool take_rest(struct nic *n, unsigned buffers, bool first_full)
 {
 	bool full = first_full;

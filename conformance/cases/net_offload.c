@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checksums and segmentation of the network device, both ways (VIRTIO 1.4, 5.1.6.2 and 5.1.6.4). */
+/* Checksums and segmentation of the network device, both ways (VIRTIO 1.4, 5.1.9.2 and 5.1.9.4). */
 #include "conformance/cases/net_nic.h"
 
 #define BIT(name) DRV_FEATURE(VIRTIO_NET_F_##name)
@@ -370,7 +370,7 @@ static void tso_hdr_len(struct cf *c)
 	}
 }
 
-/* Offloads that the driver turns off and on at run time (5.1.6.5.8). */
+/* Offloads that the driver turns off and on at run time (5.1.9.5.9). */
 
 static bool offloads(struct nic *n, uint64_t on, uint8_t ack)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Several pairs of queues of the network device, and queues that are reset (VIRTIO 1.4, 5.1.6.5.6,
+/* Several pairs of queues of the network device, and queues that are reset (VIRTIO 1.4, 5.1.9.5.6,
  * 2.6.1). */
 #include "conformance/cases/net_nic.h"
 

@@ -36,7 +36,7 @@
 #define NET_CONFIG_SPEED     12
 #define NET_CONFIG_DUPLEX    16
 
-/* struct virtio_net_hdr (5.1.6), little-endian as this processor is (drivers/ring.h). */
+/* struct virtio_net_hdr (5.1.9), little-endian as this processor is (drivers/ring.h). */
 struct net_hdr {
 	uint8_t flags;
 	uint8_t gso_type;
@@ -46,7 +46,7 @@ struct net_hdr {
 	uint16_t csum_offset;
 	uint16_t num_buffers;
 };
-_Static_assert(sizeof(struct net_hdr) == 12, "5.1.6");
+_Static_assert(sizeof(struct net_hdr) == 12, "5.1.9");
 
 #define NET_HDR_LEN DRV_NET_HDR_LEN
 
@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct net_hdr) == 12, "5.1.6");
 #define VIRTIO_NET_HDR_GSO_UDP_L4   5u
 #define VIRTIO_NET_HDR_GSO_ECN	    0x80u
 
-/* Control queue (5.1.6.5). */
+/* Control queue (5.1.9.5). */
 #define VIRTIO_NET_OK  0u
 #define VIRTIO_NET_ERR 1u
 

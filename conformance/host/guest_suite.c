@@ -110,7 +110,7 @@ static bool phase(const struct guest_suite *s, struct vm *vm, struct power_cut *
 int guest_suite_power_cut(const struct guest_suite *s, struct err *e)
 {
 	/* The driver library rightly does not believe the packed rings of QEMU up to 10, which lack
-	 * the flag that a buffer was written (2.8.12). */
+	 * the flag that a buffer was written (2.8.3). */
 	struct vm_opts opts = s->vm;
 	struct power_cut p = { .j = { .report = s->report } };
 	struct vm vm;

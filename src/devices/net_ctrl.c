@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The network device's control queue (VIRTIO 1.4, 5.1.6.5). */
+/* The network device's control queue (VIRTIO 1.4, 5.1.9.5). */
 #include <errno.h>
 #include <string.h>
 
@@ -80,7 +80,7 @@ static bool rx_command(struct net *n, struct command *c)
 }
 
 /* One of the two tables: false if it is not all there. A table too long for us means that
- * everything of its kind passes (5.1.6.5.2, footnote). */
+ * everything of its kind passes (5.1.9.5.2, footnote). */
 static bool read_table(struct command *c, uint8_t (*table)[6], unsigned *count, bool *overflow)
 {
 	le32 entries;
@@ -233,7 +233,7 @@ static void serve(struct net *n, struct vq *vq, struct vq_chain *chain)
 	struct iov_iter to;
 
 	if (!chain->in_len) {
-		vq_set_broken(vq, "control command without room for its ack (5.1.6.5)");
+		vq_set_broken(vq, "control command without room for its ack (5.1.9.5)");
 		return;
 	}
 	n->ctrl_commands++;

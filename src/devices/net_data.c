@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The network device's frames: from the transmit queues to the carrier, and from the carrier
- * through the guest's filter into the receive queues (VIRTIO 1.4, 5.1.6.2 to 5.1.6.4). */
+ * through the guest's filter into the receive queues (VIRTIO 1.4, 5.1.9.2 to 5.1.9.4). */
 #include <errno.h>
 #include <string.h>
 
@@ -144,12 +144,12 @@ static int read_frame(struct net *n, unsigned q, struct vq_chain *c, struct net_
 	struct iov_iter at;
 
 	if (c->out_len < HDR_LEN) {
-		vq_set_broken(n->dev.queues[q], "transmit buffer shorter than its header (5.1.6)");
+		vq_set_broken(n->dev.queues[q], "transmit buffer shorter than its header (5.1.9)");
 		return -EPROTO;
 	}
 	if (c->n_in) {
 		vq_set_broken(
-			n->dev.queues[q], "transmit buffer that the device may write (5.1.6)");
+			n->dev.queues[q], "transmit buffer that the device may write (5.1.9)");
 		return -EPROTO;
 	}
 	iov_iter_init(&at, c->iov, c->n_out);
@@ -336,7 +336,7 @@ static int take_buffers(struct net *n, struct vq *vq, uint32_t need, struct vq_c
 		if (ret <= 0)
 			break;
 		if (chains[taken]->n_out) {
-			vq_set_broken(vq, "receive buffer that the device may only read (5.1.6)");
+			vq_set_broken(vq, "receive buffer that the device may only read (5.1.9)");
 			ret = -EPROTO;
 			break;
 		}
@@ -369,7 +369,7 @@ static int take_or_wait(struct net *n, unsigned q, uint32_t need, struct vq_chai
 	return ret;
 }
 
-/* Spreads the frame over the buffers, all but the last one full (5.1.6.4.1). */
+/* Spreads the frame over the buffers, all but the last one full (5.1.9.4.1). */
 static void fill_buffers(struct net *n, struct vq *vq, const struct net_frame *f,
 	struct vq_chain **chains, int nchains)
 {

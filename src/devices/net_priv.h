@@ -38,7 +38,7 @@
 #define NET_ALLOWED_MAX 64u  /* addresses in allowed-macs */
 #define NET_FLOWS	256u /* slots of the receive steering */
 
-/* Receive filter, set through the control queue (5.1.6.5.1 to 5.1.6.5.3). */
+/* Receive filter, set through the control queue (5.1.9.5.1 to 5.1.9.5.3). */
 struct net_filter {
 	bool promisc, allmulti, alluni, nomulti, nouni, nobcast;
 	bool uni_overflow, multi_overflow; /* the table was too long: everything passes */

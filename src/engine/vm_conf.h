@@ -8,7 +8,7 @@
 #define VM_HUGE_PAGE	   (2u << 20)
 #define VM_CPUS_MAX	   64
 #define VM_PCI_DEVICES_MAX 31u
-#define VM_DEVICE_ID_MAX   0xbf /* PCI device ids end at 0x10ff (VIRTIO 1.4, 4.1.2.1) */
+#define VM_DEVICE_ID_MAX   0x3f /* PCI device ids end at 0x107f (VIRTIO 1.4, 4.1.2) */
 
 enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
 

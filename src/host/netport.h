@@ -18,7 +18,7 @@
 #define NET_ETH_LEN  14u /* destination, source, type */
 #define NET_VLAN_LEN 4u	 /* an 802.1Q tag */
 /* The longest frame: 65535 bytes of IPv6 payload, its header, Ethernet and two tags
- * (VIRTIO 1.4, 5.1.6.3). */
+ * (VIRTIO 1.4, 5.1.9.3). */
 #define NET_FRAME_MAX 65597u
 /* Bytes of a frame that are copied before they are looked at: of any frame, and of one that needs
  * checksum or segmentation. */
@@ -31,7 +31,7 @@
 #define NET_ETHERTYPE_IPV4 0x0800u
 #define NET_ETHERTYPE_IPV6 0x86ddu
 
-/* struct virtio_net_hdr (VIRTIO 1.4, 5.1.6): its values, and the 12 bytes as they are on the wire.
+/* struct virtio_net_hdr (VIRTIO 1.4, 5.1.9): its values, and the 12 bytes as they are on the wire.
  */
 #define NET_HDR_F_NEEDS_CSUM 1u
 #define NET_HDR_F_DATA_VALID 2u
@@ -49,7 +49,7 @@ struct net_hdr {
 	le16 csum_offset;
 	le16 num_buffers;
 };
-_Static_assert(sizeof(struct net_hdr) == 12, "VIRTIO 1.4, 5.1.6");
+_Static_assert(sizeof(struct net_hdr) == 12, "VIRTIO 1.4, 5.1.9");
 
 /* What an end can receive with the work left undone; bits of netport.accepts. */
 #define NET_ACCEPT_CSUM 1u

@@ -101,7 +101,7 @@ void vio_kick(struct vio *vio, uint32_t index);
 /* Any offset and length: what is outside reads as zero. */
 void vio_config_read(struct vio *vio, uint64_t offset, void *data, unsigned len);
 void vio_config_write(struct vio *vio, uint64_t offset, const void *data, unsigned len);
-/* VIRTIO 1.4, 2.5.3. */
+/* VIRTIO 1.4, 2.5. */
 uint8_t vio_generation(struct vio *vio);
 
 /* The interrupt status, and taking bits out of it, which lets the line fall. Any thread. */

@@ -124,7 +124,7 @@ struct vdev {
 
 	uint64_t negotiated; /* what the driver accepted, after FEATURES_OK */
 	uint8_t status;
-	uint32_t generation; /* of the configuration space (VIRTIO 1.4, 2.5.3) */
+	uint32_t generation; /* of the configuration space (VIRTIO 1.4, 2.5) */
 	struct vq *queues[VDEV_QUEUES_MAX];
 	uint64_t masked; /* feature bits not to be offered, by configuration */
 

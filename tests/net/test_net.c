@@ -377,7 +377,7 @@ static void hostile_frames(struct tap *t)
 	dropped(t, &d, p, l.len, (struct net_hdr){ 1, 0x21, 54, 500, 34, 16, 0 });
 	dropped(t, &d, p, l.len, (struct net_hdr){ 1, 4, 54, 500, 34, 16, 0 });
 	CHECK(t, !guest_recv(&d.g[1], 0));
-	/* Flags that nobody knows are ignored (5.1.6.2.2). */
+	/* Flags that nobody knows are ignored (5.1.9.2.2). */
 	CHECK_EQ(t, guest_send(&d.g[0], 0, p, l.len, &(struct net_hdr){ .flags = 0xfe }), 0);
 	CHECK(t, guest_recv(&d.g[1], LONG_MS));
 	CHECK_EQ(t, d.g[1].got->hdr.flags, 0);
@@ -553,7 +553,7 @@ static void control_commands(struct tap *t)
 	duo_close(&d);
 }
 
-/* VIRTIO 1.4, 5.1.4.1, 5.1.6.5.4: the driver is told of the link, and asked to announce itself. */
+/* VIRTIO 1.4, 5.1.4.1, 5.1.9.5.4: the driver is told of the link, and asked to announce itself. */
 static void link_goes_and_comes(struct tap *t)
 {
 	uint8_t status[2], f[60];
@@ -662,7 +662,7 @@ static void receive_filter(struct tap *t)
 	CHECK(t, !reaches(&d, 9, 20, false));
 	CHECK_EQ(t, guest_ctrl(g, CLASS_VLAN, 1, "\x0a\x00", 2), 0);
 	CHECK(t, !reaches(&d, 9, 10, false));
-	/* A reset empties the tables (5.1.6.5.2.1). */
+	/* A reset empties the tables (5.1.9.5.2.1). */
 	REQUIRE(t, !vhud_reset(g->d));
 	REQUIRE(t, !guest_restart(g, &(struct guest_opts){ 0 }));
 	CHECK(t, !reaches(&d, 7, -1, false));
@@ -719,7 +719,7 @@ static void steering(struct tap *t)
 		REQUIRE(t, guest_recv(&d.g[0], LONG_MS));
 		CHECK_EQ(t, d.g[0].got->queue, RXQ(pair));
 	}
-	/* While the second pair's receive queue is reset, the first takes over (5.1.6.5.6.2). */
+	/* While the second pair's receive queue is reset, the first takes over (5.1.9.5.6.2). */
 	REQUIRE(t, !vhud_queue_stop(d.g[0].d, RXQ(1), NULL));
 	for (unsigned i = 0; i < 10; i++) {
 		net_put_be16(p + 14 + 20 + 2, 5021 + 2 * i);
