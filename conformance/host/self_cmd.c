@@ -20,7 +20,7 @@
 #include "conformance/host/conform.h"
 
 #define WORDS_MAX 24u
-#define ARGS_MAX  160u
+#define ARGS_MAX  1024u
 #define TARGET_MS UINT64_C(600000) /* for all cases of one configuration */
 #define POLL_NS	  5000000
 /* Sparse, and larger than the 2 GiB that avp's blk takes in one discard. */
@@ -340,7 +340,7 @@ static bool turn(struct self *s, struct job *job, unsigned *running, bool first)
 		start(s, job);
 	*running += job->started && !job->done;
 	/* In the order of the table, whoever is first. */
-	if (job->done && first)
+	if (job->done && !job->added && first)
 		add(s, job);
 	return !job->added;
 }
