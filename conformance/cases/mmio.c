@@ -287,8 +287,8 @@ static void odd_accesses(struct cf *c)
 
 const struct cf_case cf_cases_mmio[] = {
 	{ "mmio.regs.identity", "V4.2.2.1-1 V4.2.2.1-2", identity, .flags = CF_MMIO },
-	{ "mmio.regs.features_window", "V2.2.2-1", features_window, .flags = CF_MMIO },
-	{ "mmio.regs.no_such_queue", "ROB-14", no_such_queue, .flags = CF_MMIO | CF_HOSTILE },
+	{ "mmio.regs.features_window", "V2.2.2-4", features_window, .flags = CF_MMIO },
+	{ "mmio.regs.no_such_queue", "ROB-26", no_such_queue, .flags = CF_MMIO | CF_HOSTILE },
 	{ "mmio.regs.odd_accesses", "ROB-1", odd_accesses, .flags = CF_MMIO | CF_HOSTILE },
 	{ "mmio.interrupt.used", "V4.2.2.1-3 V4.2.2.1-4", status_used, .flags = CF_MMIO },
 	{ "mmio.interrupt.config", "V4.2.2.1-3 V4.2.2.1-4", status_config,

@@ -183,6 +183,9 @@ static void write_to_no_queue(struct cf *c)
 	if (!q)
 		return;
 	pci_select(c, 0xffff);
+	if (!cf_eq(c, pci_get(c, DRV_PCI_QUEUE_SIZE, 2), 0,
+		    "queue_size of a queue that does not exist, selected after another,"))
+		return;
 	pci_put(c, DRV_PCI_QUEUE_SIZE, 2, 64);
 	for (uint32_t at = DRV_PCI_QUEUE_DESC; at < DRV_PCI_QUEUE_NOTIF_CONFIG_DATA; at += 4)
 		pci_put(c, at, 4, 0x1000);
@@ -241,7 +244,7 @@ const struct cf_case cf_cases_pci_common[] = {
 	{ "pci.common.queue_sizes", "V4.1.4.3.1-15", queue_sizes, .flags = CF_PCI },
 	{ "pci.common.halves", "V4.1.3.2-1", halves, .flags = CF_PCI },
 	{ "pci.common.read_only", "ROB-16", read_only, .flags = CF_PCI | CF_HOSTILE },
-	{ "pci.common.write_to_no_queue", "ROB-1 ROB-14", write_to_no_queue,
+	{ "pci.common.write_to_no_queue", "ROB-26 V4.1.4.3.1-14", write_to_no_queue,
 		.flags = CF_PCI | CF_HOSTILE },
 	{ "pci.common.odd_widths", "ROB-1", odd_widths, .flags = CF_PCI | CF_HOSTILE },
 	{ "pci.notify.no_such_queue", "ROB-15", notify_no_queue, .flags = CF_PCI | CF_HOSTILE },

@@ -73,10 +73,12 @@ static bool pending(struct cf *c)
 static void check_isr(struct cf *c, uint8_t want)
 {
 	const struct drv_pci *p = pci_of(c);
+	uint8_t isr;
 
 	if (!pending(c))
 		return;
-	cf_eq(c, drv_io_read8(p->isr), want, "ISR");
+	isr = drv_io_read8(p->isr);
+	cf_check(c, isr & want, "ISR is %u, must have bit 0x%x", isr, want);
 	cf_eq(c, drv_io_read8(p->isr), 0, "ISR, read again,");
 	cf_eq(c, drv_pci_read(p, DRV_PCI_STATUS, 2) & INTERRUPT_STATUS, 0,
 		"the Interrupt Status bit after ISR was read");

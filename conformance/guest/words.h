@@ -7,6 +7,7 @@
  *     skip=vq.split.*  cases to leave out
  *     hostile=1        only cases that break rules on purpose
  *     limit=2000       milliseconds that a device may take for an answer
+ *     intx=1           interrupts of pci devices by line, not by MSI-X
  *     from=17          leaves out as many cases, which have run before
  *     role=neighbour   does something else (role.h)
  *

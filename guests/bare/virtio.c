@@ -151,7 +151,11 @@ static void add_pci(struct bare_virtio_list *list, uint16_t bdf, const struct ba
 	v->dev = &v->pci.dev;
 	v->is_pci = true;
 	v->where = bdf;
-	v->interrupts = use_msix(v) ? "MSI-X" : use_intx(v, pci) ? "INTx" : "none";
+	v->interrupts = "none";
+	if (!list->intx && use_msix(v))
+		v->interrupts = "MSI-X";
+	else if (use_intx(v, pci))
+		v->interrupts = "INTx";
 	list->n++;
 }
 

@@ -31,6 +31,7 @@ struct bare_virtio {
 
 /* All devices of a machine. `host` must stay where it is while they are used. */
 struct bare_virtio_list {
+	bool intx; /* set before looking for them: INTx although there is MSI-X */
 	struct drv_platform platform;
 	struct drv_pci_host host;
 	struct bare_virtio devices[BARE_VIRTIO_MAX];
