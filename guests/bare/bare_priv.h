@@ -81,8 +81,8 @@ void bare_irq_fire(unsigned slot);
 uint32_t bare_irq_total(void);
 
 /* Of the architecture. */
-void bare_arch_init(void);     /* interrupts, time; the description is known */
-void bare_arch_describe(void); /* finds what no description told */
+void bare_arch_init(void);			    /* interrupts, time; the description is known */
+void bare_arch_describe(void);			    /* finds what no description told */
 void bare_arch_write(const char *text, size_t len); /* to the serial port */
 uint64_t bare_arch_time(void);
 /* Sleeps unless `total` interrupts is not the count any more. */
