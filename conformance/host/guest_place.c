@@ -10,26 +10,22 @@
 #include <sys/stat.h>
 
 #include "base/util.h"
+#include "conformance/host/child.h"
 
 #define WALK_FDS 16
 
 int place_open(struct place *p, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
+	int ret = child_folder(p->dir, "/tmp", e);
 
-	/* Short, since Unix sockets will be below it. */
-	if (!tmp || strlen(tmp) > PLACE_DIR_MAX / 2)
-		tmp = "/tmp";
-	snprintf(p->dir, sizeof(p->dir), "%s/avp-conform-XXXXXX", tmp);
-	if (!mkdtemp(p->dir)) {
+	if (ret) {
 		p->dir[0] = '\0';
-		return err_sys(e, -errno, "making a temporary folder in '%s'", tmp);
+		return ret;
 	}
 	/* Device processes of root's avp run as other users; the files below keep their own modes.
 	 */
-	if (chmod(p->dir, 0711) < 0)
-		return err_sys(e, -errno, "changing the mode of '%s'", p->dir);
-	return 0;
+	return chmod(p->dir, 0711) < 0 ? err_sys(e, -errno, "changing the mode of '%s'", p->dir)
+				       : 0;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)

@@ -235,12 +235,33 @@ static int make_args(struct vm *vm, const char *words, struct err *e)
 	return ret;
 }
 
+static void pause_ms(unsigned ms)
+{
+	const struct timespec t = { .tv_nsec = (long)ms * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Waits until the file is there. False if the hypervisor ended before, which whoever watches it
+ * will find out. */
+static bool appears(struct vm *vm, const char *path)
+{
+	uint64_t deadline = ev_now_ns() + ECHO_MS * UINT64_C(1000000);
+
+	while (access(path, F_OK) < 0 && ev_now_ns() < deadline) {
+		if (child_ended(&vm->child))
+			return false;
+		pause_ms(PAUSE_MS);
+	}
+	return true;
+}
+
 static int start_echoes(struct vm *vm, struct err *e)
 {
 	int ret = 0;
 
 	for (unsigned i = 0; !ret && i < VM_ECHOES_MAX; i++)
-		if (vm->echo[i])
+		if (vm->echo[i] && appears(vm, vm->echo[i]))
 			ret = child_echo(&vm->echoes[i], vm->echo[i], ECHO_MS, e);
 	return ret;
 }
@@ -285,10 +306,9 @@ void vm_kill(struct vm *vm)
 
 void vm_stop(struct vm *vm)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
 	uint64_t deadline = ev_now_ns() + LEAVE_NS;
 
 	while (!child_ended(&vm->child) && ev_now_ns() < deadline)
-		nanosleep(&pause, NULL);
+		pause_ms(PAUSE_MS);
 	vm_kill(vm);
 }

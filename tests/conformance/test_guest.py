@@ -109,6 +109,15 @@ def test_a_program_that_does_not_exist():
     assert done.returncode == 1 and "/nonexistent/hypervisor" in done.stdout, done.stdout
 
 
+def test_a_qemu_that_does_not_exist():
+    start = time.monotonic()
+    done = subprocess.run([AVP, "conform", "guest", "--on", "q35", "--qemu", "/nonexistent/qemu"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    if "clang and lld were missing" not in done.stdout:
+        assert done.returncode == 1 and "/nonexistent/qemu" in done.stdout, done.stdout
+        assert time.monotonic() - start < 20, done.stdout
+
+
 def test_nonsense_is_no_verdict():
     lines = ["AVPC", "AVPC ", "AVPC case", "AVPC case x", "AVPC case x split maybe 1", "AVPC case x neither pass 1",
              "AVPC case x split pass many", "AVPC begin", "AVPC begin pci x 0", "AVPC beat 1 2 3", "XAVPCcase"]
