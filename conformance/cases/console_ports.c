@@ -496,7 +496,8 @@ static void short_messages(struct cf *c)
 {
 	struct ports p;
 
-	if (!up(&p, c) || !ready(&p))
+	/* Until nothing is left to be told: there may be more ports than were expected. */
+	if (!up(&p, c) || !ready(&p) || !port0_answers(&p))
 		return;
 	cf_copy(p.out, &(struct message){ 0, VIRTIO_CONSOLE_PORT_READY, 1 }, MESSAGE_LEN);
 	for (uint32_t len = 1; len < MESSAGE_LEN; len++)

@@ -131,7 +131,7 @@ int vm_args_qemu(struct vm *vm, const char *words, struct err *e)
 	vm_arg(&vm->args,
 		"blk0.serial=" PLACE_DISK_SERIAL " blk0.capacity=%" PRIu64
 		" blk1.read-only=1 net0.mac=" MACS "1 net1.mac=" MACS
-		"2 net.mtu=1500 console.echo=1 %s",
+		"2 net.mtu=1500 console.echo=1 console.ports=2 %s",
 		PLACE_DISK_SIZE / 512, words);
 	return 0;
 }
