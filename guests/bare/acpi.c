@@ -6,8 +6,9 @@
  */
 #include "guests/bare/bare_priv.h"
 
-#define TABLE_MAX   (1u << 20)
+#define TABLE_MAX   (256u << 10)
 #define TABLES_MAX  64u
+#define DEVICES_MAX 1024u /* in one table; each may hold others */
 #define HEADER_LEN  36u
 #define AML_NAME    0x08u
 #define AML_BYTE    0x0au
@@ -214,9 +215,11 @@ static void find_prt(const struct bytes *b, struct bare_pci *pci)
 
 static void read_aml(const struct bytes *b)
 {
+	unsigned devices = 0;
+
 	find_s5(b, &bare.acpi);
 	find_prt(b, &bare.info.pci);
-	for (uint32_t i = HEADER_LEN; i + 8 < b->len; i++) {
+	for (uint32_t i = HEADER_LEN; i + 8 < b->len && devices < DEVICES_MAX; i++) {
 		uint32_t at = i + 2, end;
 
 		if (get(b, i, 1) != AML_EXT || get(b, i + 1, 1) != AML_DEVICE)
@@ -226,6 +229,7 @@ static void read_aml(const struct bytes *b)
 			struct bytes device = { b->p + at, end - at };
 
 			read_device(&device);
+			devices++;
 		}
 	}
 }

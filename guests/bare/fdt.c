@@ -8,6 +8,7 @@
 #define MAGIC	   0xd00dfeedu
 #define TREE_MAX   (4u << 20)
 #define DEPTH_MAX  16
+#define CELLS_MAX  4u
 #define TOKEN_NODE 1u
 #define TOKEN_END  2u
 #define TOKEN_PROP 3u
@@ -27,7 +28,6 @@ struct prop {
 struct node {
 	const char *name;
 	uint32_t address_cells, size_cells; /* for its children */
-	uint32_t interrupt_cells;
 	struct prop compatible, reg, interrupts, device_type, method;
 	struct prop ranges, bus_range, map, map_mask;
 };
@@ -202,6 +202,14 @@ static void close_node(const struct node *n, const struct node *parent)
 	}
 }
 
+/* How many cells a number has; more than CELLS_MAX are in no bus's addresses. */
+static uint32_t cells(const struct prop *p)
+{
+	uint32_t n = cell(p, 0);
+
+	return n <= CELLS_MAX ? n : CELLS_MAX;
+}
+
 /* Properties of a node that are kept until it is complete. */
 static void set_prop(struct node *n, const char *name, struct prop p)
 {
@@ -224,9 +232,9 @@ static void set_prop(struct node *n, const char *name, struct prop p)
 		if (bare_same(name, known[i].name))
 			*known[i].prop = p;
 	if (bare_same(name, "#address-cells"))
-		n->address_cells = cell(&p, 0);
+		n->address_cells = cells(&p);
 	else if (bare_same(name, "#size-cells"))
-		n->size_cells = cell(&p, 0);
+		n->size_cells = cells(&p);
 }
 
 /* What /chosen says: the command line, and where an initial RAM disk is. */
