@@ -3,7 +3,6 @@
 #include "conformance/cases/cases.h"
 #include "drivers/mmio.h"
 #include "drivers/pci.h"
-#include "drivers/rng.h"
 
 #define MIB	     (UINT64_C(1) << 20)
 #define MEMORY_SLACK (8 * MIB) /* for firmware, tables, the image */
@@ -11,8 +10,9 @@
 #define NAP_NS	     UINT64_C(50000000)
 #define RATE_OFF     20000u /* parts per million that the clock may be off */
 #define MILLION	     1000000u
+#define TRIES	     10u
 #define RANDOM_LEN   32u
-#define RNG	     4
+#define RNG	     4 /* device ID (5) */
 
 static const struct cf_guest *guest_of(struct cf *c)
 {
@@ -128,16 +128,24 @@ static void clock_forward(struct cf *c)
 	cf_note(c, "%s", guest_of(c)->clock);
 }
 
+static bool is_about_a_million(uint32_t rate)
+{
+	return rate >= MILLION - RATE_OFF && rate <= MILLION + RATE_OFF;
+}
+
 static void clock_rate(struct cf *c)
 {
 	const struct cf_guest *g = guest_of(c);
 	uint32_t rate = g->clock_rate ? g->clock_rate() : 0;
 
+	/* The host may do something else in the middle of a measurement. */
+	for (unsigned i = 1; i < TRIES && rate && !is_about_a_million(rate); i++)
+		rate = g->clock_rate();
 	if (!rate) {
 		cf_skip(c, "there is no second timer to compare with");
 		return;
 	}
-	cf_check(c, rate >= MILLION - RATE_OFF && rate <= MILLION + RATE_OFF,
+	cf_check(c, is_about_a_million(rate),
 		"the clock (%s) runs at %u millionths of what it says", g->clock, rate);
 	cf_note(c, "%s: %u millionths of another timer's rate", g->clock, rate);
 }
@@ -167,19 +175,27 @@ static void check_random(struct cf *c, const uint8_t *a, const uint8_t *b, uint3
 	cf_check(c, !cf_same(a, b, len), "two draws of %u random bytes are the same", len);
 }
 
+static int draw(struct drv_queue *q, uint8_t *buf, uint64_t until)
+{
+	struct drv_sg sg = drv_sg(q->dev, buf, RANDOM_LEN);
+	int r = drv_ring_add(&q->ring, &sg, 0, 1, buf);
+
+	if (!r)
+		r = drv_queue_publish(q);
+	return r ? r : drv_queue_wait(q, NULL, NULL, until);
+}
+
 static void device_entropy(struct cf *c, struct drv_dev *dev)
 {
 	uint8_t *a = cf_buf(c, RANDOM_LEN), *b = cf_buf(c, RANDOM_LEN);
-	struct drv_rng rng;
+	struct drv_queue q;
 	int r;
 
-	if (!a || !b)
+	if (!a || !b || !cf_up_other(c, dev, 0, &q, 1))
 		return;
-	r = drv_rng_open(&rng, dev);
+	r = draw(&q, a, cf_limit(c));
 	if (!r)
-		r = drv_rng_read(&rng, a, RANDOM_LEN, cf_limit(c));
-	if (!r)
-		r = drv_rng_read(&rng, b, RANDOM_LEN, cf_limit(c));
+		r = draw(&q, b, cf_limit(c));
 	drv_reset(dev);
 	if (!cf_check(c, !r, "the entropy device gives nothing (%d)", r))
 		return;
