@@ -10,6 +10,8 @@
 #define REVISION     0x08
 #define CAPS_MAX     48u /* that fit into 192 bytes */
 #define CAPS_FIRST   0x40u
+#define SHM_LEN	     24u
+#define CFG_VENDOR   9u
 #define COMMON_LEN   56u /* without what only some features bring */
 
 static bool is_transitional(struct cf *c)
@@ -103,7 +105,7 @@ static void caps_valid(struct cf *c)
 		cf_check(c, cap.len >= least && cap.at + cap.len <= 0x100,
 			"the capability at 0x%x, type %u, has length %u", cap.at, cap.type,
 			cap.len);
-		if (cap.type == DRV_PCI_CFG_PCI || cap.bar > 5)
+		if (cap.type < DRV_PCI_CFG_COMMON || cap.type > DRV_PCI_CFG_DEVICE || cap.bar > 5)
 			continue;
 		cf_check(c, cap.offset <= b->len && cap.length <= b->len - cap.offset,
 			"the structure of type %u, 0x%x bytes at 0x%x, is not in BAR %u of 0x%llx",
@@ -139,6 +141,56 @@ static void device(struct cf *c)
 		if (cap.type == DRV_PCI_CFG_DEVICE)
 			cf_eq(c, cap.offset % 4, 0,
 				"the offset of the device configuration, modulo 4,");
+}
+
+/* Regions of shared memory: in their BAR, each with an ID of its own. */
+static void shared_memory(struct cf *c)
+{
+	const struct drv_pci *p = pci_of(c);
+	struct pci_vcap cap = { 0 };
+	uint64_t ids[4] = { 0 };
+	unsigned found = 0;
+
+	for (unsigned n = 0; n < CAPS_MAX && pci_next_vcap(c, &cap); n++) {
+		const struct drv_pci_bar *b = &p->bars[cap.bar < 6 ? cap.bar : 0];
+		uint64_t offset, length;
+		uint8_t id;
+
+		if (cap.type != DRV_PCI_CFG_SHM)
+			continue;
+		if (!cf_check(c, cap.len >= SHM_LEN && cap.at <= 0x100 - SHM_LEN,
+			    "the capability at 0x%x has length %u", cap.at, cap.len))
+			return;
+		found++;
+		id = (uint8_t)drv_pci_read(p, cap.at + 5, 1);
+		offset = cap.offset | (uint64_t)cap.extra << 32;
+		length = cap.length | (uint64_t)drv_pci_read(p, cap.at + 20, 4) << 32;
+		cf_check(c, cap.bar < 6 && offset <= b->len && length <= b->len - offset,
+			"shared memory %u, 0x%llx bytes at 0x%llx, is not in BAR %u", id,
+			(unsigned long long)length, (unsigned long long)offset, cap.bar);
+		cf_check(c, !(ids[id / 64] >> id % 64 & 1), "two shared memories have ID %u", id);
+		ids[id / 64] |= UINT64_C(1) << id % 64;
+	}
+	if (!found)
+		cf_skip(c, "the device has no shared memory");
+}
+
+static void vendor_data(struct cf *c)
+{
+	const struct drv_pci *p = pci_of(c);
+	struct pci_vcap cap = { 0 };
+	unsigned found = 0;
+
+	for (unsigned n = 0; n < CAPS_MAX && pci_next_vcap(c, &cap); n++) {
+		if (cap.type != CFG_VENDOR)
+			continue;
+		found++;
+		cf_check(c, drv_pci_read(p, cap.at + 4, 2) != VENDOR,
+			"the vendor of the data at 0x%x is 0x1af4", cap.at);
+		cf_eq(c, cap.len % 4, 0, "the length of vendor data, modulo 4,");
+	}
+	if (!found)
+		cf_skip(c, "the device has no vendor data");
 }
 
 static void config_access(struct cf *c)
@@ -181,6 +233,8 @@ const struct cf_case cf_cases_pci_config[] = {
 	{ "pci.caps.common", "V4.1.4.3.1-1 V4.1.4.3.1-2", common, .flags = CF_PCI },
 	{ "pci.caps.isr", "V4.1.4.5.1-1", isr, .flags = CF_PCI },
 	{ "pci.caps.device", "V4.1.4.6.1-1", device, .flags = CF_PCI },
+	{ "pci.caps.shared_memory", "V4.1.4.7.1-1 V4.1.4.7.1-2", shared_memory, .flags = CF_PCI },
+	{ "pci.caps.vendor_data", "V4.1.4.8.1-1 V4.1.4.8.1-2", vendor_data, .flags = CF_PCI },
 	{ "pci.caps.config_access", "V4.1.4.9.1-1", config_access, .flags = CF_PCI },
 	{ "pci.caps.notify",
 		"V4.1.4.4.1-1 V4.1.4.4.1-2 V4.1.4.4.1-3 V4.1.4.4.1-4 V4.1.4.4.1-5 V4.1.4.4.1-6 "

@@ -6,7 +6,7 @@
 
 #define MIB	     (UINT64_C(1) << 20)
 #define MEMORY_SLACK (8 * MIB) /* for firmware, tables, the image */
-#define READS	     20000u
+#define READS	     5000u
 #define NAP_NS	     UINT64_C(50000000)
 #define RATE_OFF     20000u /* parts per million that the clock may be off */
 #define MILLION	     1000000u
