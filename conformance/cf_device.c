@@ -305,6 +305,7 @@ void cf_must_break(struct cf *c, struct drv_queue *q)
 	if (!cf_failed(c) || tells || !hung_up(t))
 		return;
 	c->verdict = CF_PASS;
+	c->evidence[0] = 0;
 	must_recover(c);
 }
 
