@@ -240,6 +240,7 @@ int bare_main(struct bare_info *info)
 	static struct runner runner;
 	char role[32];
 
+	bare_put("\n"); /* firmware may have left text on the line */
 	devices.intx = words_number(info->cmdline, "intx", 0) != 0;
 	bare_virtio_find(&devices, info, DEVICE_MEMORY);
 	if (bare_word(info->cmdline, "role", role, sizeof(role)) > 0)
