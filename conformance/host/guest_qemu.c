@@ -40,7 +40,8 @@ static const struct machine *find_machine(const struct vm *vm, struct err *e)
 }
 
 /* "-device virtio-NAME-pci,OPTIONS", or its sibling on virtio-mmio: there the place is said, too,
- * as QEMU would begin with the last one. */
+ * as QEMU would begin with the last one. Place 0 stays empty: on microvm its interrupt is pin 0 of
+ * an I/O APIC, which QEMU takes for the ISA timer's and moves to pin 2. */
 static void device(struct vm *vm, const char *name, const char *options)
 {
 	const char *packed = vm->opts->split_only ? "off" : "on";
