@@ -44,7 +44,8 @@ struct hostile {
 	uint64_t beat_ns, longest_ns;
 	uint64_t writes; /* as the neighbour said at its end */
 	bool bye;
-	char trouble[256]; /* empty: none */
+	char trouble[256]; /* empty: none, or charged to a case already */
+	char harm[256];	   /* the first trouble of the run */
 };
 
 /* Keeps the first one. */
@@ -56,6 +57,8 @@ static bool __attribute__((format(printf, 2, 3))) trouble(struct hostile *h, con
 	if (!*h->trouble)
 		vsnprintf(h->trouble, sizeof(h->trouble), fmt, args);
 	va_end(args);
+	if (!*h->harm)
+		memcpy(h->harm, h->trouble, sizeof(h->harm));
 	return false;
 }
 
@@ -85,17 +88,19 @@ static bool compare(struct hostile *h, const cJSON *p, const char *name, double 
 	const char *state = jsonl_str(p, "state");
 
 	for (unsigned i = 0; i < h->nprocs; i++) {
-		const struct proc_was *was = &h->procs[i];
+		struct proc_was *was = &h->procs[i];
+		const double pid = was->pid;
 
 		if (strcmp(was->name, name) != 0)
 			continue;
-		if (!state || strcmp(state, "running") != 0)
-			return trouble(h, "%s is %s (exit %.0f)", name, state ? state : "gone",
-				number(p, "exit"));
-		if (was->pid != number(p, "pid") || was->again != again)
-			return trouble(h, "%s died and was started again: process %.0f is now %.0f",
-				name, was->pid, number(p, "pid"));
-		return true;
+		if (was->pid == number(p, "pid") && was->again == again)
+			return true;
+		was->pid = number(p, "pid");
+		was->again = again;
+		if (pid < 0) /* it is back; the case that ended it has heard of it */
+			return true;
+		return trouble(h, "%s died: process %.0f is now %.0f, %s", name, pid, was->pid,
+			state ? state : "gone");
 	}
 	return trouble(h, "%s was not there before", name);
 }
@@ -147,7 +152,7 @@ static void take_beat(struct hostile *h, const struct guest_beat *b)
 {
 	uint64_t now = ev_now_ns();
 
-	if (b->errors)
+	if (b->errors > h->beat.errors)
 		trouble(h, "the neighbour counts %llu errors", (unsigned long long)b->errors);
 	if (h->beat_ns &&
 		(b->n <= h->beat.n || b->disk <= h->beat.disk || b->frames <= h->beat.frames))
@@ -241,8 +246,8 @@ static void report_neighbour(struct hostile *h)
 		.transport = h->suite->vm.transport,
 		.name = NEIGHBOUR,
 		.proves = report_proves(NEIGHBOUR),
-		.verdict = *h->trouble ? CF_FAIL : CF_PASS,
-		.evidence = *h->trouble ? h->trouble : seen,
+		.verdict = *h->harm ? CF_FAIL : CF_PASS,
+		.evidence = *h->harm ? h->harm : seen,
 	};
 
 	snprintf(seen, sizeof(seen),
@@ -293,6 +298,7 @@ static int run_boot(struct hostile *h, struct err *e)
 	int ret;
 
 	h->beat_ns = h->nprocs = 0;
+	h->beat = (struct guest_beat){ 0 };
 	h->bye = false;
 	if (asprintf(&words, "%s from=%u", h->suite->words, h->judge.begun) < 0)
 		return err_set(e, -ENOMEM, "no memory");

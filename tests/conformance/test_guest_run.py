@@ -4,11 +4,14 @@
 
 usage: test_guest_run.py AVP avp            everything on our own platform: no failure, no hang, in less than ten minutes
        test_guest_run.py AVP hostile        a hostile guest beside a neighbour: nobody is harmed
+       test_guest_run.py AVP harmed         the same while somebody harms the neighbour: that is seen
        test_guest_run.py AVP qemu MACHINE   some of it on QEMU's devices: what fails is known (qemu_known.toml)"""
 import fnmatch
+import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,6 +114,57 @@ def hostile(tap):
                   f"{transport}: the neighbour went on: {last['evidence']}")
 
 
+def wait_for(path, lines, run):
+    """Until the report has that many lines; False if the run has ended before."""
+    while run.poll() is None:
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                if len(f.readlines()) >= lines:
+                    return True
+        time.sleep(0.1)
+    return False
+
+
+def pid_of(folder, name):
+    env = dict(os.environ, XDG_RUNTIME_DIR=glob.glob(f"{folder}/avp-conform-*/run")[0])
+    ps = json.loads(subprocess.run([AVP, "ps", "--json"], env=env, stdout=subprocess.PIPE, check=True).stdout)
+    return next(p["pid"] for p in ps["devices"] if p["name"] == name)
+
+
+def harm(how):
+    """A hostile run in which the neighbour's disk process gets a signal. Exit status, verdicts, output."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "report")
+        with subprocess.Popen([AVP, "conform", "guest", "--hostile", "--transport", "pci", "--type", "rng", "--json", path],
+                              env=dict(os.environ, TMPDIR=folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as suite:
+            if wait_for(path, 3, suite):
+                how(pid_of(folder, "neighbour/blk0"))
+            out = suite.communicate()[0]
+        with open(path, encoding="utf-8") as f:
+            return suite.returncode, [v for v in map(json.loads, f) if "verdict" in v], out
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def stall(pid):
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(20)  # more than the 15 s that the neighbour may be held up
+    os.kill(pid, signal.SIGCONT)
+
+
+def harmed(tap):
+    for how, seen in ((kill, "neighbour/blk0 died"), (stall, "the neighbour")):
+        status, verdicts, out = harm(how)
+        bad = [v for v in verdicts if v["verdict"] == "fail"]
+        tap.check(status == 1 and len(bad) > 1 and bad[-1]["case"] == "isolation.neighbour.unharmed",
+                  f"{how.__name__}: fails the case that ran, and the neighbour's", out)
+        tap.check(bad and seen in bad[0]["evidence"], f"{how.__name__}: the evidence says it", *map(line, bad))
+        tap.check(how is stall or len(bad) == 2, "kill: it is told once", *map(line, bad))
+
+
 def version_of(program):
     text = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return text.split("version ")[1].split()[0]
@@ -147,7 +201,7 @@ def main():
         on_qemu(tap, sys.argv[3])
     else:
         need_kvm()
-        {"avp": on_avp, "hostile": hostile}[sys.argv[2]](tap)
+        {"avp": on_avp, "hostile": hostile, "harmed": harmed}[sys.argv[2]](tap)
     return tap.done()
 
 
