@@ -86,7 +86,7 @@ def need_kvm():
 
 
 def judge_avp(tap, transport, least, *options):
-    status, verdicts, out, seconds = run("--transport", transport, *options)
+    status, verdicts, out, seconds = run("--transport", transport, "--time", "2000", *options)
     bad = [line(v) for v in verdicts if v["verdict"] == "fail"]
     summary = f"{count(verdicts, 'pass')} passed, {count(verdicts, 'skip')} skipped in {seconds:.0f} s"
     tap.check(not bad, f"{transport}: nothing fails ({summary})", *bad)
