@@ -33,45 +33,36 @@ bool cf_filled(const void *p, uint8_t value, uint32_t len)
 	return i == len || cf_same(b, b + 8, len - 8);
 }
 
-#define RAMP 256u
+/* Neighbouring bytes, sectors and seeds all differ: byte i is seed * 31 + i + (i >> 8) * 7. So each
+ * 256 bytes are a piece of a table that counts up twice. */
+#define COUNT4(n)  (n), (n) + 1, (n) + 2, (n) + 3
+#define COUNT16(n) COUNT4(n), COUNT4((n) + 4), COUNT4((n) + 8), COUNT4((n) + 12)
+#define COUNT64(n) COUNT16(n), COUNT16((n) + 16), COUNT16((n) + 32), COUNT16((n) + 48)
+#define COUNT256   COUNT64(0), COUNT64(64), COUNT64(128), COUNT64(192)
+#define PIECE	   256u
 
-/* Neighbouring bytes, sectors and seeds all differ. */
-static uint8_t pattern_byte(uint32_t seed, size_t i)
-{
-	return (uint8_t)(seed * 31 + i + (i >> 8) * 7);
-}
+static const uint8_t counting[2 * PIECE] = { COUNT256, COUNT256 };
 
-/* Any 256 bytes of the pattern that begin at a multiple of 256 are a piece of this. */
-static void make_ramp(uint8_t ramp[2 * RAMP])
+/* The piece at i, a multiple of 256. */
+static const uint8_t *piece(uint32_t seed, size_t i)
 {
-	for (unsigned i = 0; i < 2 * RAMP; i++)
-		ramp[i] = (uint8_t)i;
+	return counting + (uint8_t)(seed * 31 + (i >> 8) * 7);
 }
 
 void cf_pattern(void *p, uint32_t seed, size_t len)
 {
-	uint8_t *b = p, ramp[2 * RAMP];
-	size_t i = 0;
+	uint8_t *b = p;
 
-	if (len > 4 * RAMP)
-		for (make_ramp(ramp); len - i >= RAMP; i += RAMP)
-			cf_copy(b + i, ramp + pattern_byte(seed, i), RAMP);
-	for (; i < len; i++)
-		b[i] = pattern_byte(seed, i);
+	for (size_t i = 0; i < len; i += PIECE)
+		cf_copy(b + i, piece(seed, i), len - i < PIECE ? len - i : PIECE);
 }
 
 bool cf_is_pattern(const void *p, uint32_t seed, size_t len)
 {
 	const uint8_t *b = p;
-	uint8_t ramp[2 * RAMP];
-	size_t i = 0;
 
-	if (len > 4 * RAMP)
-		for (make_ramp(ramp); len - i >= RAMP; i += RAMP)
-			if (!cf_same(b + i, ramp + pattern_byte(seed, i), RAMP))
-				return false;
-	for (; i < len; i++)
-		if (b[i] != pattern_byte(seed, i))
+	for (size_t i = 0; i < len; i += PIECE)
+		if (!cf_same(b + i, piece(seed, i), len - i < PIECE ? len - i : PIECE))
 			return false;
 	return true;
 }

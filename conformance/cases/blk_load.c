@@ -133,7 +133,7 @@ static void in_flight(struct cf *c)
 
 	if (!flight_up(&f, c, 0, 1))
 		return;
-	for (uint32_t round = 0; round < 8; round++)
+	for (uint32_t round = 0; round < (cf_target(c)->guest ? 2 : 8); round++)
 		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !read_back(&f, round * 1000))
 			return;
 }
@@ -146,7 +146,7 @@ static void in_flight_all_features(struct cf *c)
 
 	if (!flight_up(&f, c, want, 1))
 		return;
-	for (uint32_t round = 0; round < 4; round++)
+	for (uint32_t round = 0; round < (cf_target(c)->guest ? 1 : 4); round++)
 		if (!write_all(&f, round * 1000) || !land(&f, f.n) || !read_back(&f, round * 1000))
 			return;
 }
