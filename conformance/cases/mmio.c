@@ -204,7 +204,11 @@ static void reset_clears_queue_reset(struct cf *c)
 {
 	struct drv_queue *q = cf_up_probe(c, DRV_FEATURE(VIRTIO_F_RING_RESET));
 
-	if (!q || !cf_check(c, !drv_reset(cf_dev(c)), "the reset does not end"))
+	if (!q)
+		return;
+	put(c, DRV_MMIO_QUEUE_SEL, q->index);
+	put(c, DRV_MMIO_QUEUE_RESET, 1);
+	if (!cf_check(c, !drv_reset(cf_dev(c)), "the reset does not end"))
 		return;
 	put(c, DRV_MMIO_QUEUE_SEL, q->index);
 	cf_eq(c, get(c, DRV_MMIO_QUEUE_RESET), 0, "QueueReset after a reset");

@@ -267,6 +267,27 @@ static void config_write_ignored(struct cf *c)
 
 #define NET DRV_ID_NET
 
+static void config_rss_key(struct cf *c)
+{
+	uint64_t size;
+
+	if (!cf_offered(c, VIRTIO_NET_F_RSS) && !cf_offered(c, VIRTIO_NET_F_HASH_REPORT)) {
+		cf_skip(c, "neither RSS nor HASH_REPORT is offered");
+		return;
+	}
+	size = cf_config(c, NET_CONFIG_RSS_KEY, 1);
+	cf_check(c, size >= 40, "rss_max_key_size is %llu, must be at least 40",
+		(unsigned long long)size);
+}
+
+static void config_rss_table(struct cf *c)
+{
+	uint64_t length = cf_config(c, NET_CONFIG_RSS_TABLE, 2);
+
+	cf_check(c, length >= 128, "rss_max_indirection_table_length is %llu, must be at least 128",
+		(unsigned long long)length);
+}
+
 const struct cf_case cf_cases_net_config[] = {
 	{ "net.features.offered_complete", "V2.2.2-1 V5.1.4.1-13 V5.1.4.1-14", offered_complete,
 		NET },
@@ -282,6 +303,8 @@ const struct cf_case cf_cases_net_config[] = {
 	{ "net.config.speed", "V5.1.4.1-10 V5.1.4.1-11", config_speed, NET, 0, BIT(SPEED_DUPLEX) },
 	{ "net.config.speed_constant", "V5.1.4.1-12", config_speed_constant, NET, CF_PEER,
 		BIT(SPEED_DUPLEX) | BIT(STATUS) },
+	{ "net.config.rss_key", "V5.1.4.1-7", config_rss_key, NET },
+	{ "net.config.rss_table", "V5.1.4.1-8", config_rss_table, NET, 0, BIT(RSS) },
 	{ "net.config.write_ignored", "ROB-16", config_write_ignored, NET, CF_HOSTILE, BIT(MAC) },
 	{ 0 },
 };

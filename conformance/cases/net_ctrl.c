@@ -377,9 +377,14 @@ static void announce_ack(struct cf *c)
 {
 	struct nic n;
 
-	if (up(c, &n, BIT(CTRL_VQ) | BIT(GUEST_ANNOUNCE) | BIT(STATUS)) &&
-		nic_ctrl(&n, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0,
-			VIRTIO_NET_OK))
+	if (!up(c, &n, BIT(CTRL_VQ) | BIT(GUEST_ANNOUNCE) | BIT(STATUS)))
+		return;
+	if (!(cf_config(c, NET_CONFIG_STATUS, 2) & VIRTIO_NET_S_ANNOUNCE)) {
+		cf_skip(c, "the device asks for no announcement");
+		return;
+	}
+	if (nic_ctrl(&n, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0,
+		    VIRTIO_NET_OK))
 		cf_check(c, !(cf_config(c, NET_CONFIG_STATUS, 2) & VIRTIO_NET_S_ANNOUNCE),
 			"ANNOUNCE is set after it was acknowledged");
 }

@@ -35,6 +35,8 @@
 #define NET_CONFIG_MTU	     10
 #define NET_CONFIG_SPEED     12
 #define NET_CONFIG_DUPLEX    16
+#define NET_CONFIG_RSS_KEY   17 /* rss_max_key_size */
+#define NET_CONFIG_RSS_TABLE 18 /* rss_max_indirection_table_length */
 
 /* struct virtio_net_hdr (5.1.9), little-endian as this processor is (drivers/ring.h). */
 struct net_hdr {

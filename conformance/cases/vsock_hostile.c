@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A driver of the socket device that breaks rules: framing, addresses, order, and floods. */
+#include "conformance/cases/vq_util.h"
 #include "conformance/cases/vsock_end.h"
 
 #define STREAM VIRTIO_VSOCK_TYPE_STREAM
@@ -368,6 +369,7 @@ static void reset_under_load(struct cf *c)
 			return;
 		for (unsigned b = 0; b < l.dut.nbufs; b++)
 			cf_fill(l.dut.bufs[b].p, 0xa5, l.dut.bufs[b].len);
+		vq_linger(c);
 		for (unsigned b = 0; b < l.dut.nbufs; b++)
 			cf_check(c, cf_filled(l.dut.bufs[b].p, 0xa5, l.dut.bufs[b].len),
 				"a buffer was written after the reset");

@@ -42,7 +42,9 @@ static const char head[] =
 	"td:first-child{width:3.2rem}td:last-child{width:5rem;text-align:right}\n"
 	"@media(max-width:40rem){summary{grid-template-columns:3.2rem 1fr 4.5rem}"
 	"summary "
-	".x{grid-column:1/-1}td{display:block;width:auto!important;text-align:left!important}"
+	".x{grid-column:1/"
+	"-1}.t{grid-row:1;grid-column:3}td{display:block;width:auto!important;text-align:left!"
+	"important}"
 	"tr{display:block;padding:.3rem 0;border-top:1px solid var(--line)}}\n"
 	"[hidden]{display:none}\n"
 	"</style>\n"
@@ -53,7 +55,8 @@ static const char filter[] =
 	"<form onsubmit=\"return false\">\n"
 	"<input id=\"q\" type=\"search\" placeholder=\"ID, text or case\" aria-label=\"Search\">\n"
 	"<select id=\"s\" aria-label=\"Verdict\">\n"
-	"<option value=\"\">every verdict</option>\n"
+	"<option value=\"judged\">judged</option>\n"
+	"<option value=\"\">everything</option>\n"
 	"<option value=\"fail\">failed</option>\n"
 	"<option value=\"pass\">passed</option>\n"
 	"<option value=\"skip\">skipped</option>\n"
@@ -67,10 +70,11 @@ static const char script[] =
 	"const rows=[...document.querySelectorAll('details')].map(e=>"
 	"[e,e.textContent.toLowerCase(),e.className]);\n"
 	"function show(){const w=q.value.toLowerCase();for(const[e,t,c]of rows)"
-	"e.hidden=(w&&!t.includes(w))||(s.value&&c!==s.value);"
+	"e.hidden=(w&&!t.includes(w))||(s.value==='judged'?c==='none':s.value&&c!==s.value);"
 	"for(const h of document.querySelectorAll('section'))"
 	"h.hidden=!h.querySelector('details:not([hidden])')}\n"
 	"q.oninput=s.onchange=show;\n"
+	"show();\n"
 	"</script>\n";
 
 static const char *verdict_class(const struct report_requirement *q)
