@@ -89,7 +89,7 @@ static void race(struct cf *c, bool data)
 	if (!vq_req_make(c, &r))
 		return;
 	n = vq_req_elems(&r, e);
-	for (unsigned round = 0; round < 20; round++) {
+	for (unsigned round = 0; round < (cf_target(c)->guest ? 4 : 20); round++) {
 		q = cf_up_probe(c, 0);
 		if (!q)
 			return;
