@@ -113,6 +113,27 @@ static bool status_readable(const struct cf_target *t)
 	return t->dev->ops->status(t->dev, &status) != DRV_UNSUPPORTED;
 }
 
+/* A device that is gone is brought back, so that the next case is judged for itself. */
+static void check_alive(struct cf *c, const char *when)
+{
+	struct cf_target *t = c->target;
+	const char *why = "the device is gone";
+
+	if (!t->alive || t->alive(t, &why))
+		return;
+	cf_check(c, false, "%s%s", when, why);
+	if (t->revive)
+		t->revive(t);
+}
+
+/* That the device is gone says more than what failed because of it. */
+static bool check_result(struct cf *c, int r, const char *what)
+{
+	if (r == DRV_GONE)
+		check_alive(c, "");
+	return cf_check(c, !r, "%s", what);
+}
+
 /* Skips the case if it asks for something that is not there. */
 static bool suitable(struct cf *c)
 {
@@ -127,7 +148,7 @@ static bool suitable(struct cf *c)
 		cf_skip(c, "the device status cannot be read");
 		return false;
 	}
-	if (!cf_check(c, !c->target->dev->ops->features(c->target->dev, &c->offered),
+	if (!check_result(c, c->target->dev->ops->features(c->target->dev, &c->offered),
 		    "the features offered cannot be read"))
 		return false;
 	missing = c->c->needs & ~c->offered;
@@ -139,19 +160,6 @@ static bool suitable(struct cf *c)
 }
 
 /* One run of a case. */
-
-/* A device that is gone is brought back, so that the next case is judged for itself. */
-static void check_alive(struct cf *c, const char *when)
-{
-	struct cf_target *t = c->target;
-	const char *why = "the device is gone";
-
-	if (!t->alive || t->alive(t, &why))
-		return;
-	cf_check(c, false, "%s%s", when, why);
-	if (t->revive)
-		t->revive(t);
-}
 
 static void check_rings(struct cf *c)
 {
@@ -192,7 +200,7 @@ static bool run_case(struct cf *c, const struct cf_case *k, bool packed)
 	start_case(c, k, packed);
 	check_alive(c, "some time after the case before: ");
 	if (suitable(c)) {
-		if (cf_check(c, !drv_reset(c->target->dev), "the device cannot be reset"))
+		if (check_result(c, drv_reset(c->target->dev), "the device cannot be reset"))
 			k->run(c);
 		clean_up(c);
 	}

@@ -61,19 +61,27 @@ uint64_t cf_features(const struct cf *c, uint64_t want)
 	return want & c->offered;
 }
 
+/* Why the device is gone says more than what failed because of it. */
+static void check_gone(struct cf *c, int r)
+{
+	const char *why = "the device is gone";
+
+	if (r != DRV_GONE)
+		return;
+	if (c->target->alive)
+		c->target->alive(c->target, &why);
+	cf_check(c, false, "%s", why);
+}
+
 bool cf_begin(struct cf *c, uint64_t want)
 {
 	uint64_t features = cf_features(c, want);
-	const char *why = "the device is gone";
 	int r;
 
 	for (unsigned i = 0; i < CF_QUEUES_MAX; i++)
 		c->open[i] = false;
 	r = drv_begin(c->target->dev, features, 0);
-	if (r == DRV_GONE && c->target->alive)
-		c->target->alive(c->target, &why);
-	if (r == DRV_GONE)
-		return cf_check(c, false, "%s", why);
+	check_gone(c, r);
 	return cf_check(c, !r, "the device refuses features 0x%llx", (unsigned long long)features);
 }
 
@@ -86,13 +94,17 @@ struct drv_queue *cf_queue(struct cf *c, uint16_t index, uint16_t size)
 	r = drv_queue_open(&c->queues[index], c->target->dev, index,
 		size ? size : DEFAULT_QUEUE_SIZE, TABLE_LEN);
 	c->open[index] = !r;
+	check_gone(c, r);
 	return cf_check(c, !r, "queue %u cannot be started (%d)", index, r) ? &c->queues[index]
 									    : NULL;
 }
 
 bool cf_run_device(struct cf *c)
 {
-	return cf_check(c, !drv_run(c->target->dev), "DRIVER_OK cannot be set");
+	int r = drv_run(c->target->dev);
+
+	check_gone(c, r);
+	return cf_check(c, !r, "DRIVER_OK cannot be set");
 }
 
 struct drv_queue *cf_up(struct cf *c, uint64_t want, unsigned n)

@@ -152,7 +152,8 @@ int child_connect(struct child *c, const char *path, int timeout_ms, struct err 
 	char fate[80];
 
 	for (;;) {
-		int sock = fd_unix_connect(path, SOCK_STREAM, e);
+		/* Who listens but accepts nobody would let us wait for ever. */
+		int sock = fd_unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK, e);
 
 		if (sock >= 0)
 			return sock;

@@ -25,7 +25,7 @@ static const struct cli_spec spec = {
 	.usage = "avp conform diff OLD.json NEW.json [OPTIONS]",
 	.about = "Compares two runs, as written with --json: what newly fails, what is fixed, what "
 		 "has another\nverdict, what is new and what is gone. Exit status: 1 if something "
-		 "newly fails.\n",
+		 "newly fails, or if NEW is a\nrun that broke off.\n",
 	.opts = options,
 	.min_words = 2,
 	.max_words = 2,
@@ -40,6 +40,7 @@ struct row {
 struct run {
 	struct row *rows;
 	unsigned n, room;
+	bool complete; /* it came to its end */
 };
 
 enum change { SAME, NEWLY_FAILS, FIXED, OTHER, NEW, GONE, CHANGES };
@@ -88,6 +89,7 @@ static int add_line(struct run *run, const char *line)
 	}
 	kind = report_from_json(line, &run->rows[run->n].v, &run->rows[run->n].doc);
 	run->n += kind == REPORT_VERDICT;
+	run->complete = kind == REPORT_END;
 	return kind == REPORT_BAD ? -EINVAL : 0;
 }
 
@@ -109,6 +111,8 @@ static int read_run(struct run *run, const char *path, struct err *e)
 	}
 	if (!ret && ferror(f))
 		ret = err_set(e, -EIO, "reading '%s' failed", path);
+	if (!ret && !run->complete)
+		fprintf(stderr, "avp conform diff: '%s' is a run that broke off\n", path);
 	if (run->n)
 		qsort(run->rows, run->n, sizeof(*run->rows), compare);
 	return ret;
@@ -182,5 +186,7 @@ int conform_diff(int argc, char **argv)
 	free_run(&a);
 	free_run(&b);
 	opt_free(options, &args);
-	return ret ? EXIT_USAGE : counts[NEWLY_FAILS] ? EXIT_FAULT : EXIT_OK;
+	if (ret)
+		return EXIT_USAGE;
+	return counts[NEWLY_FAILS] || !b.complete ? EXIT_FAULT : EXIT_OK;
 }

@@ -225,6 +225,8 @@ static int run(const struct guest_args *a, char *const *command, const char *wor
 
 	if (!ret) {
 		ret = command ? run_once(a, &s, &e) : run_platform(a, &s, &e);
+		if (ret)
+			report_broken(s.report, "guest", e.msg);
 		if (report_close(s.report, &failed, &closing) && !ret) {
 			e = closing;
 			ret = closing.code;
@@ -241,7 +243,7 @@ static int judge(const struct guest_args *a, char *const *command)
 	autofree char *words = NULL;
 	struct err e = { 0 };
 
-	if (!make_words(a, &words, &e))
+	if (!conform_check(&a->choice, &e) && !make_words(a, &words, &e))
 		return run(a, command, words);
 	fprintf(stderr, "avp conform: %s\n", e.msg);
 	return EXIT_USAGE;

@@ -8,7 +8,9 @@
 #include "base/loop.h"
 #include "base/util.h"
 
-#define TICK_MS 100
+#define TICK_MS	      100
+#define LINES_AT_ONCE 1000u
+#define VERDICTS_MAX  20000u
 
 static const struct cf_case *find_case(const char *name)
 {
@@ -38,12 +40,26 @@ static void name_target(struct guest_judge *j, const struct guest_line *l)
 	snprintf(j->transport, sizeof(j->transport), "%.15s", l->name);
 }
 
+/* Whatever a guest says, the report stays small enough to be written and read. */
 static void add(struct guest_judge *j, const struct report_result *r)
 {
+	if (j->verdicts > VERDICTS_MAX)
+		return;
+	if (j->verdicts++ == VERDICTS_MAX) {
+		report_broken(j->report, "guest", "more verdicts than there can be");
+		return;
+	}
 	report_add(j->report, r);
 	snprintf(j->last, sizeof(j->last), "%s", r->name);
 }
 
+static void note_text(struct guest_judge *j, const struct guest_line *l)
+{
+	if (*l->text)
+		snprintf(j->said, sizeof(j->said), "%.159s", l->text);
+}
+
+/* Only of the case that is running. */
 static void take_verdict(struct guest_judge *j, const struct guest_line *l)
 {
 	const struct report_result r = {
@@ -57,6 +73,10 @@ static void take_verdict(struct guest_judge *j, const struct guest_line *l)
 		.evidence = l->evidence,
 	};
 
+	if (strcmp(l->name, j->running) != 0 || (j->split_done && l->rings != REPORT_PACKED)) {
+		note_text(j, l);
+		return;
+	}
 	add(j, &r);
 	if (l->rings == REPORT_SPLIT)
 		j->split_done = true;
@@ -71,29 +91,37 @@ static void begin_case(struct guest_judge *j, const char *name)
 	j->begun++;
 }
 
+/* What begins has a verdict before the next thing begins. */
+static void end_case(struct guest_judge *j)
+{
+	if (*j->running)
+		judge_lost(j, "the guest goes on without a verdict");
+}
+
 void judge_line(struct guest_judge *j, const struct guest_line *l)
 {
 	switch (l->word) {
 	case GUEST_BEGIN:
+		end_case(j);
 		name_target(j, l);
 		j->any = true;
 		break;
 	case GUEST_RUN:
+		end_case(j);
 		begin_case(j, l->name);
 		break;
 	case GUEST_CASE:
 		take_verdict(j, l);
 		break;
 	case GUEST_DONE:
+		end_case(j);
 		j->done = true;
-		j->running[0] = '\0';
 		break;
 	case GUEST_END:
-		j->running[0] = '\0';
+		end_case(j);
 		break;
 	case GUEST_TEXT:
-		if (*l->text)
-			snprintf(j->said, sizeof(j->said), "%.159s", l->text);
+		note_text(j, l);
 		break;
 	case GUEST_READY:
 	case GUEST_BEAT:
@@ -136,7 +164,8 @@ static bool hand_out(const struct guest_watch *w)
 {
 	struct guest_line line;
 
-	while (guest_serial_next(&w->vm->serial, &line))
+	/* A guest that never stops talking must not keep us from looking at the clock. */
+	for (unsigned i = 0; i < LINES_AT_ONCE && guest_serial_next(&w->vm->serial, &line); i++)
 		if (!w->line(w->ctx, &line))
 			return false;
 	return true;

@@ -15,6 +15,7 @@ struct guest_judge {
 	char last[GUEST_NAME_MAX];    /* the case that had the last verdict */
 	char said[160];		      /* the last text that is no line for us */
 	unsigned begun;		      /* cases that have begun, for `from=` */
+	unsigned verdicts;	      /* that went into the report */
 	bool any, done;
 };
 

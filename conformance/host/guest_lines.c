@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,22 +14,61 @@
 
 #define MARK	  "AVPC "
 #define PIPE_SIZE (1 << 20)
+/* No number that a guest has to tell is as large. */
+#define NUMBER_MAX UINT64_C(1000000000000000000)
+
+/* Names are shown, and part of other lines: they are made of few characters. */
+static bool parse_name(struct guest_line *l, const char **args)
+{
+	size_t len = strspn(*args, "abcdefghijklmnopqrstuvwxyz0123456789_.-");
+
+	if (!len || len >= sizeof(l->name) || ((*args)[len] && (*args)[len] != ' '))
+		return false;
+	memcpy(l->name, *args, len);
+	l->name[len] = '\0';
+	*args += len + strspn(*args + len, " ");
+	return true;
+}
+
+/* Digits, up to a blank or the end. */
+static bool parse_number(uint64_t *v, const char **args)
+{
+	const char *p = *args;
+	uint64_t n = 0;
+
+	for (; *p >= '0' && *p <= '9' && n < NUMBER_MAX; p++)
+		n = n * 10 + (uint64_t)(*p - '0');
+	if (p == *args || n >= NUMBER_MAX || (*p && *p != ' '))
+		return false;
+	*v = n;
+	*args = p + strspn(p, " ");
+	return true;
+}
 
 static bool parse_case(struct guest_line *l, const char *args)
 {
 	char rings[16], verdict[16];
 	int at = 0;
 
-	if (sscanf(args, "%95s %15s %15s %" SCNu64 "%n", l->name, rings, verdict, &l->ns, &at) < 4)
+	if (!parse_name(l, &args) || sscanf(args, "%15s %15s %n", rings, verdict, &at) < 2)
 		return false;
-	l->evidence = args + at + strspn(args + at, " ");
+	args += at;
+	if (!at || !parse_number(&l->ns, &args))
+		return false;
+	l->evidence = args;
 	return report_rings(rings, &l->rings) && report_verdict(verdict, &l->verdict);
+}
+
+static bool parse_begin(struct guest_line *l, const char *args)
+{
+	return parse_name(l, &args) && parse_number(&l->device, &args) &&
+	       parse_number(&l->index, &args);
 }
 
 static bool parse_beat(struct guest_beat *b, const char *args)
 {
-	return sscanf(args, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &b->n, &b->disk,
-		       &b->frames, &b->errors) == 4;
+	return parse_number(&b->n, &args) && parse_number(&b->disk, &args) &&
+	       parse_number(&b->frames, &args) && parse_number(&b->errors, &args);
 }
 
 /* The arguments if the line is of that kind, else NULL. */
@@ -48,12 +86,9 @@ static enum guest_word parse(struct guest_line *l, const char *line)
 	const char *args;
 
 	if ((args = after(line, "begin")))
-		return sscanf(args, "%95s %" SCNu64 " %" SCNu64, l->name, &l->device, &l->index) ==
-				       3
-			       ? GUEST_BEGIN
-			       : GUEST_TEXT;
+		return parse_begin(l, args) ? GUEST_BEGIN : GUEST_TEXT;
 	if ((args = after(line, "run")))
-		return sscanf(args, "%95s", l->name) == 1 ? GUEST_RUN : GUEST_TEXT;
+		return parse_name(l, &args) ? GUEST_RUN : GUEST_TEXT;
 	if ((args = after(line, "case")))
 		return parse_case(l, args) ? GUEST_CASE : GUEST_TEXT;
 	if (after(line, "end"))
@@ -61,11 +96,11 @@ static enum guest_word parse(struct guest_line *l, const char *line)
 	if (after(line, "done"))
 		return GUEST_DONE;
 	if ((args = after(line, "ready")))
-		return sscanf(args, "%95s", l->name) == 1 ? GUEST_READY : GUEST_TEXT;
+		return parse_name(l, &args) ? GUEST_READY : GUEST_TEXT;
 	if ((args = after(line, "beat")))
 		return parse_beat(&l->beat, args) ? GUEST_BEAT : GUEST_TEXT;
 	if ((args = after(line, "bye")))
-		return sscanf(args, "%" SCNu64, &l->writes) == 1 ? GUEST_BYE : GUEST_TEXT;
+		return parse_number(&l->writes, &args) ? GUEST_BYE : GUEST_TEXT;
 	return GUEST_TEXT;
 }
 
@@ -111,6 +146,7 @@ static void take(struct guest_serial *s, size_t len, struct guest_line *l)
 	for (size_t i = 0; i < len; i++)
 		if (!l->text[i])
 			l->text[i] = '?';
+	report_clean(l->text);
 	if (s->show)
 		fprintf(stderr, "%s\n", l->text);
 	guest_line_parse(l);

@@ -120,12 +120,13 @@ static void free_result(struct report_result *v)
 	free((char *)v->evidence);
 }
 
-/* Bytes of the UTF-8 character at p; 0 if there is none, or one that XML does not allow. */
-static unsigned utf8_len(const unsigned char *p)
+/* Bytes of the UTF-8 character *v at p; 0 if there is none, or one that XML does not allow. */
+static unsigned utf8_read(const unsigned char *p, uint32_t *character)
 {
 	unsigned len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	uint32_t v = p[0] & (0x7fu >> len);
+	uint32_t v = len == 1 ? p[0] : p[0] & (0x7fu >> len);
 
+	*character = v;
 	if (len < 2)
 		return len;
 	for (unsigned i = 1; i < len; i++) {
@@ -135,22 +136,38 @@ static unsigned utf8_len(const unsigned char *p)
 	}
 	if ((len == 3 && v < 0x800) || (len == 4 && v < 0x10000) || v > 0x10ffff)
 		return 0;
+	*character = v;
 	return (v >= 0xd800 && v < 0xe000) || (v & 0xfffe) == 0xfffe ? 0 : len;
 }
 
-/* One line of text: what a guest or a back-end says may be anything. */
+/* What a terminal or a browser obeys instead of showing it: control characters, ends of lines, and
+ * what hides text or turns its direction. */
+static bool is_command(uint32_t v)
+{
+	return v < 0x20 || (v >= 0x7f && v < 0xa0) || (v >= 0x200b && v <= 0x200f) ||
+	       (v >= 0x2028 && v <= 0x202e) || (v >= 0x2060 && v <= 0x206f) || v == 0xfeff;
+}
+
+void report_clean(char *text)
+{
+	unsigned len;
+	uint32_t v;
+
+	for (char *p = text; *p; p += len ? len : 1) {
+		len = utf8_read((unsigned char *)p, &v);
+		if (!len)
+			*p = '?';
+		else if (is_command(v))
+			memset(p, ' ', len);
+	}
+}
+
 static char *clean_copy(const char *text)
 {
 	char *copy = strdup(text);
-	unsigned len;
 
-	for (char *p = copy; p && *p; p += len ? len : 1) {
-		len = utf8_len((unsigned char *)p);
-		if (!len)
-			*p = '?';
-		else if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' ';
-	}
+	if (copy)
+		report_clean(copy);
 	return copy;
 }
 
@@ -271,6 +288,9 @@ int report_close(struct report *r, unsigned *failed, struct err *e)
 {
 	int ret;
 
+	/* Nothing that failed is no success if there was nothing. */
+	if (!r->n)
+		report_broken(r, "run", "no case was run");
 	write_ends(r);
 	*failed = report_count(r).n[CF_FAIL];
 	ret = r->lost ? err_set(e, -ENOMEM, "no memory for all verdicts") : 0;

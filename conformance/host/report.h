@@ -62,15 +62,21 @@ const char *report_proves(const char *name);
 /* Something that is wrong with the run itself, such as a target that does not start: counts as a
  * failure of `target`. */
 void report_broken(struct report *r, const char *target, const char *why);
-/* Finishes all reports and frees. `failed` is the number of failures. */
+/* Finishes all reports and frees. `failed` is the number of failures; a run without any verdict is
+ * one. */
 int report_close(struct report *r, unsigned *failed, struct err *e);
+
+/* Makes text that may be anything (of a guest, of a back-end, of a file) one line of valid UTF-8,
+ * in which nothing gives orders to a terminal. */
+void report_clean(char *text);
 
 /* JSON lines. */
 
 /* What a line is. REPORT_END is the last one of a run that was completed. */
 enum report_line { REPORT_BAD, REPORT_VERDICT, REPORT_END };
 
-/* Reads a line. The strings of a verdict belong to `*doc`, to be freed with report_json_free(). */
+/* Reads a line. The strings of a verdict are clean and belong to `*doc`, to be freed with
+ * report_json_free(). */
 struct cJSON;
 enum report_line report_from_json(
 	const char *line, struct report_result *result, struct cJSON **doc);

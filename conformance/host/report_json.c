@@ -52,7 +52,11 @@ char *report_end_to_json(const struct report *r)
 
 static const char *get(const cJSON *line, const char *key)
 {
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, key));
+	char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, key));
+
+	if (text)
+		report_clean(text);
+	return text;
 }
 
 enum report_line report_from_json(const char *text, struct report_result *r, struct cJSON **doc)

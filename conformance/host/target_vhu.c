@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "conformance/host/child.h"
+#include "conformance/host/report.h"
 #include "conformance/host/vhu_dev.h"
 
 #define MEM_GPA	     UINT64_C(0x40000000)
@@ -21,6 +22,7 @@
 #define QUEUE_SIZE   256 /* unless "queue-size" says otherwise */
 #define ECHOES_MAX   8u
 #define ARGS_MAX     64u
+#define FAILURES_MAX 3u	   /* attempts to bring a back-end back */
 #define MESSAGES_MIN 1000u /* milliseconds that a back-end has at least for a message */
 
 static const uint16_t type_ids[] = { 1, 2, 3, 4, 5, 8, 16, 18, 19, 20, 24, 25, 26, 32, 34, 36, 41 };
@@ -33,7 +35,8 @@ struct backend {
 	struct child child;
 	char *argv[ARGS_MAX + 1];
 	char log[108];
-	bool ours;
+	bool ours;    /* the process */
+	bool made_up; /* the path */
 };
 
 struct vhu_target {
@@ -45,6 +48,7 @@ struct vhu_target {
 	struct backend backend, peer_backend;
 	char dir[64]; /* of sockets and logs; empty: none was made */
 	pid_t echo[ECHOES_MAX];
+	unsigned failures; /* attempts to bring it back that failed, since one succeeded */
 	char why[400];
 };
 
@@ -156,16 +160,22 @@ static int rejoin(struct vhu_target *t, bool resume)
 		ret = vhu_dev_rejoin(&t->peer,
 			connect_backend(peer_owner(t), t->peer_backend.path, &e),
 			resume && t->peer_backend.ours);
+	t->failures = ret ? t->failures + 1 : 0;
 	if (ret)
 		fprintf(stderr, "avp conform: the back-end does not come back: %s%s%s\n",
 			t->dev.gone, *t->peer.gone ? "; peer: " : "", t->peer.gone);
 	return ret;
 }
 
+/* Again. Not every back-end removes the socket that the one before has left. */
 static int start(struct backend *b)
 {
 	struct err e = { 0 };
-	int ret = b->ours ? child_start(&b->child, &e) : 0;
+	int ret;
+
+	if (b->made_up)
+		unlink(b->path);
+	ret = b->ours ? child_start(&b->child, &e) : 0;
 
 	if (ret)
 		fprintf(stderr, "avp conform: %s\n", e.msg);
@@ -188,7 +198,8 @@ static bool revive(struct cf_target *cf)
 
 	child_kill(&t->backend.child);
 	child_kill(&t->peer_backend.child);
-	return !start(&t->backend) && !start(&t->peer_backend) && !rejoin(t, false);
+	/* The peer's first: its socket may be made by the device's. */
+	return !start(&t->peer_backend) && !start(&t->backend) && !rejoin(t, false);
 }
 
 /* The device's process only; the peer goes on if it has another one. */
@@ -198,6 +209,8 @@ static bool kill_backend(struct cf_target *cf)
 	struct err e = { 0 };
 
 	child_kill(&t->backend.child);
+	if (!t->peer_backend.ours && start(&t->peer_backend))
+		return false;
 	if (start(&t->backend))
 		return false;
 	if (t->cf.peer && !t->peer_backend.ours)
@@ -294,6 +307,7 @@ static void name_socket(
 		snprintf(b->path, sizeof(b->path), "%s", given);
 	else
 		snprintf(b->path, sizeof(b->path), "%s/%s.sock", t->dir, name);
+	b->made_up = !given;
 }
 
 static bool mentions(char *const *command, const char *word)
@@ -321,14 +335,26 @@ static int start_backends(struct vhu_target *t, struct err *e)
 	return ret ? ret : prepare(t, &t->peer_backend, o->peer_command, "peer", e);
 }
 
-/* What the back-end wrote, when it does not even start. */
-static void show_log(const struct backend *b)
+/* What the back-end wrote, when it does not even start; the first line becomes part of the error.
+ */
+static void show_log(const struct backend *b, struct err *e)
 {
 	autofclose FILE *f = *b->log ? fopen(b->log, "re") : NULL;
-	char line[400];
+	char line[400], first[120] = "";
 
-	for (unsigned i = 0; f && i < 20 && fgets(line, sizeof(line), f); i++)
-		fprintf(stderr, "  | %s", line);
+	for (unsigned i = 0; f && i < 20 && fgets(line, sizeof(line), f); i++) {
+		line[strcspn(line, "\n")] = 0;
+		report_clean(line);
+		fprintf(stderr, "  | %s\n", line);
+		if (!*first)
+			snprintf(first, sizeof(first), "%.119s", line);
+	}
+	if (e && *first) {
+		char said[sizeof(e->msg)];
+
+		snprintf(said, sizeof(said), "%s", e->msg);
+		err_set(e, e->code, "%s; it said: %s", said, first);
+	}
 }
 
 static int open_device(struct vhu_target *t, struct vhu_dev *v, struct backend *owner,
@@ -338,7 +364,7 @@ static int open_device(struct vhu_target *t, struct vhu_dev *v, struct backend *
 	int sock = connect_backend(owner, path, e);
 
 	if (sock < 0) {
-		show_log(owner);
+		show_log(owner, e);
 		return sock;
 	}
 	if (!vhu_dev_open(v, &t->mem, sock, id, number_fact(t, "virtqueues", 0),
@@ -396,14 +422,38 @@ static void fill_in(struct vhu_target *t)
 	t->cf.ctx = t;
 }
 
+static int check_path(const char *path, struct err *e)
+{
+	size_t room = sizeof(((struct backend *)NULL)->path);
+
+	if (!path || strlen(path) < room)
+		return 0;
+	return err_set(e, -EINVAL, "socket '%s': the path of a socket has at most %zu bytes", path,
+		room - 1);
+}
+
+int vhu_target_check(const struct vhu_target_opts *opts, struct err *e)
+{
+	int ret = vhu_target_id(opts->type) ? 0 : bad_type(opts->type, e);
+
+	if (!ret)
+		ret = check_path(opts->socket, e);
+	return ret ? ret : check_path(opts->peer, e);
+}
+
+bool vhu_target_lost(const struct vhu_target *t)
+{
+	return t->failures >= FAILURES_MAX;
+}
+
 int vhu_target_open(struct vhu_target **out, const struct vhu_target_opts *opts, struct err *e)
 {
 	struct vhu_target *t;
 	uint16_t id = vhu_target_id(opts->type);
-	int ret;
+	int ret = vhu_target_check(opts, e);
 
-	if (!id)
-		return bad_type(opts->type, e);
+	if (ret)
+		return ret;
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_set(e, -ENOMEM, "no memory for a target");

@@ -28,9 +28,14 @@ struct vhu_target_opts {
 /* The device ID of a type's name or number; 0 if it is none. */
 uint16_t vhu_target_id(const char *type);
 
-/* Starts and connects. Returns 0 or -errno. */
+/* What is wrong with the options as they are: 0 or -EINVAL. */
+int vhu_target_check(const struct vhu_target_opts *opts, struct err *e);
+/* Starts and connects. Returns 0 or -errno; *out is set on success only. */
 int vhu_target_open(struct vhu_target **out, const struct vhu_target_opts *opts, struct err *e);
 /* For cf_run(); valid until vhu_target_close(). */
 struct cf_target *vhu_target_cf(struct vhu_target *t);
+/* True if the back-end was not to be brought back several times in a row: to go on makes no sense.
+ */
+bool vhu_target_lost(const struct vhu_target *t);
 /* Stops what was started. Accepts NULL. */
 void vhu_target_close(struct vhu_target *t);

@@ -67,6 +67,7 @@ static const struct cli_spec spec = {
 
 struct job {
 	const struct vhu_args *args;
+	const struct vhu_target *target;
 	struct report *report;
 	int signals;
 	bool stopped;
@@ -78,7 +79,8 @@ static bool wanted(void *ctx, const struct cf_case *c)
 	struct signalfd_siginfo info;
 
 	job->stopped |= read(job->signals, &info, sizeof(info)) == sizeof(info);
-	return !job->stopped && conform_wanted(&job->args->choice, c);
+	return !job->stopped && !vhu_target_lost(job->target) &&
+	       conform_wanted(&job->args->choice, c);
 }
 
 static void add(void *ctx, const struct cf_result *r)
@@ -101,23 +103,39 @@ static void add(void *ctx, const struct cf_result *r)
 	report_add(job->report, &v);
 }
 
-static int run_cases(struct vhu_target *target, const struct vhu_args *a, int signals)
+static void run_cases(struct vhu_target *target, const struct vhu_args *a, struct job *job)
 {
 	autofree struct cf *c = malloc(cf_size());
-	struct job job = { .args = a, .signals = signals };
-	const struct cf_run run = { vhu_target_cf(target), wanted, add, &job };
+	const struct cf_run run = { vhu_target_cf(target), wanted, add, job };
+	const char *name = a->name ? a->name : a->type;
+
+	if (!c) {
+		report_broken(job->report, name, "no memory");
+		return;
+	}
+	job->target = target;
+	run.target->hostile = a->hostile;
+	cf_run(c, &run);
+	if (job->stopped)
+		report_broken(job->report, name, "stopped by a signal");
+	else if (vhu_target_lost(target))
+		report_broken(job->report, name,
+			"the back-end does not come back: not all cases have run");
+}
+
+/* A back-end that does not start is a failure like any other, and in the reports. */
+static int run_target(const struct vhu_args *a, const struct vhu_target_opts *opts, struct job *job)
+{
+	struct vhu_target *target = NULL;
 	struct err e = { 0 };
 	unsigned failed = 0;
 
-	if (!c || report_open(&job.report, &a->report, &e)) {
-		fprintf(stderr, "avp conform: %s\n", c ? e.msg : "no memory");
-		return EXIT_USAGE;
-	}
-	run.target->hostile = a->hostile;
-	cf_run(c, &run);
-	if (job.stopped)
-		report_broken(job.report, a->name ? a->name : a->type, "stopped by a signal");
-	if (report_close(job.report, &failed, &e)) {
+	if (vhu_target_open(&target, opts, &e))
+		report_broken(job->report, a->name ? a->name : a->type, e.msg);
+	else
+		run_cases(target, a, job);
+	vhu_target_close(target);
+	if (report_close(job->report, &failed, &e)) {
 		fprintf(stderr, "avp conform: %s\n", e.msg);
 		return EXIT_FAULT;
 	}
@@ -138,17 +156,14 @@ static int judge(const struct vhu_args *a, char *const *command, char *const *pe
 		.verbose = a->verbose,
 	};
 	autoclose int signals = child_signals();
-	struct vhu_target *target;
+	struct job job = { .args = a, .signals = signals };
 	struct err e = { 0 };
-	int ret = vhu_target_open(&target, &opts, &e);
 
-	if (ret) {
+	if (vhu_target_check(&opts, &e) || report_open(&job.report, &a->report, &e)) {
 		fprintf(stderr, "avp conform: %s\n", e.msg);
-		return ret == -EINVAL ? EXIT_USAGE : EXIT_FAULT;
+		return EXIT_USAGE;
 	}
-	ret = run_cases(target, a, signals);
-	vhu_target_close(target);
-	return ret;
+	return run_target(a, &opts, &job);
 }
 
 static int check(const struct vhu_args *a, char *const *command)

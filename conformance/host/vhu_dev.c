@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/fd.h"
 #include "base/loop.h"
@@ -49,12 +50,14 @@ static int result(struct vhu_dev *v, int ret, const char *what)
 	return DRV_GONE;
 }
 
+/* Without waiting, whatever the back-end, which has the same eventfd, has made of its flags. */
 static void clear_event(int fd, uint32_t *count)
 {
 	uint64_t n;
+	const struct iovec v = { &n, sizeof(n) };
 
-	if (fd >= 0 && read(fd, &n, sizeof(n)) == sizeof(n))
-		*count += (uint32_t)n;
+	if (fd >= 0 && preadv2(fd, &v, 1, -1, RWF_NOWAIT) == sizeof(n))
+		*count = (uint32_t)min_u64(*count + min_u64(n, UINT32_MAX), UINT32_MAX);
 }
 
 static void take_interrupts(struct vhu_dev *v)
@@ -325,7 +328,7 @@ static int notify(struct drv_dev *dev, uint16_t q, uint32_t next)
 		return DRV_GONE;
 	if (q >= v->nqueues || v->ring[q].kick < 0)
 		return DRV_INVALID;
-	return fd_event_signal(v->ring[q].kick) ? DRV_ERROR : 0;
+	return vhud_signal(v->ring[q].kick) ? DRV_ERROR : 0;
 }
 
 static int interrupts(struct drv_dev *dev, uint16_t q, uint32_t *count)
@@ -333,7 +336,8 @@ static int interrupts(struct drv_dev *dev, uint16_t q, uint32_t *count)
 	struct vhu_dev *v = from(dev);
 	uint32_t *counter;
 
-	if (q == DRV_CONFIG && vhud_channel(v->conn) < 0)
+	/* A channel that the back-end has closed is no excuse. */
+	if (q == DRV_CONFIG && !vhud_has(v->conn, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
 		return DRV_UNSUPPORTED;
 	if (q != DRV_CONFIG && q >= v->nqueues)
 		return DRV_INVALID;
@@ -361,11 +365,16 @@ static const struct drv_ops ops = {
 
 bool vhu_dev_alive(struct vhu_dev *v)
 {
-	struct pollfd p = { .fd = vhud_sock(v->conn), .events = POLLRDHUP };
+	struct pollfd p = { .fd = vhud_sock(v->conn), .events = POLLIN | POLLRDHUP };
 
-	if (!*v->gone && poll(&p, 1, 0) > 0)
+	if (*v->gone || poll(&p, 1, 0) < 1)
+		return !*v->gone;
+	/* It would be taken for the answer to the next request. */
+	if (p.revents & POLLIN && !(p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+		snprintf(v->gone, sizeof(v->gone), "the back-end sends what nobody asked for");
+	else
 		result(v, -EPIPE, "no request under way");
-	return !*v->gone;
+	return false;
 }
 
 void vhu_dev_wait(struct vhu_dev *v, uint64_t until)

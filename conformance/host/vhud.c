@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/loop.h"
@@ -28,6 +29,7 @@
 #define DEFAULT_QUEUE_SIZE 64
 #define TABLE_LEN	   32 /* entries of an indirect table */
 #define MAX_BUFFERS	   1024
+#define RECORD_MAX	   (UINT64_C(4) << 20) /* in-flight record of one queue */
 
 /* -1 on failure. Retries, since the process that is to listen may have just been started. */
 static int connect_to(const char *path)
@@ -52,6 +54,7 @@ struct vhud *vhud_open_fd(int sock)
 	struct vhud *d = calloc(1, sizeof(*d));
 
 	if (!d || sock < 0) {
+		close_fd(&sock);
 		free(d);
 		return NULL;
 	}
@@ -192,6 +195,18 @@ static int open_channel(struct vhud *d)
 	return vhud_set(d, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &theirs, 1);
 }
 
+/* A record as it was asked for, in a file that has it all. */
+static bool is_record(
+	const struct vhost_user_inflight *in, const struct vhost_user_inflight *asked, int fd)
+{
+	struct stat st;
+
+	return in->num_queues == asked->num_queues && in->mmap_size &&
+	       in->mmap_size <= RECORD_MAX * in->num_queues && !fstat(fd, &st) &&
+	       S_ISREG(st.st_mode) &&
+	       range_in(in->mmap_offset, in->mmap_size, (uint64_t)st.st_size);
+}
+
 static int get_inflight(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 {
 	struct vhost_user_inflight in = { .num_queues = nqueues, .queue_size = queue_size };
@@ -201,7 +216,7 @@ static int get_inflight(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 	int ret = vhud_send(d, VHOST_USER_GET_INFLIGHT_FD, 0, &in, sizeof(in), NULL, 0);
 
 	if (!ret)
-		ret = vhud_recv(d, &msg, fds, &nfds, d->timeout_ms);
+		ret = vhud_recv_reply(d, VHOST_USER_GET_INFLIGHT_FD, &msg, fds, &nfds);
 	/* "mmap size 0" without a descriptor is how a backend declines. */
 	if (!ret && !nfds && !msg.payload.inflight.mmap_size)
 		return 0;
@@ -209,6 +224,10 @@ static int get_inflight(struct vhud *d, uint16_t nqueues, uint16_t queue_size)
 		close(fds[i]);
 	if (ret || !nfds)
 		return vhud_fail(d, ret ? ret : -EPROTO, "GET_INFLIGHT_FD, %u descriptors", nfds);
+	if (!is_record(&msg.payload.inflight, &in, fds[0])) {
+		close(fds[0]);
+		return vhud_fail(d, -EPROTO, "GET_INFLIGHT_FD gives no usable record");
+	}
 	d->inflight_fd = fds[0];
 	d->inflight = msg.payload.inflight;
 	return 0;
@@ -341,7 +360,7 @@ int vhud_vring_start(struct vhud *d, unsigned q, const struct vhud_vring *v)
 		ret = vhud_queue_enable(d, q, true);
 	/* "The back-end must start ring upon receiving a kick". */
 	if (!ret)
-		fd_event_signal(v->kick);
+		vhud_signal(v->kick);
 	return ret;
 }
 
@@ -419,7 +438,7 @@ int vhud_queue_stop(struct vhud *d, unsigned q, uint32_t *base)
 	int ret = vhud_send(d, VHOST_USER_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
 
 	if (!ret)
-		ret = vhud_recv(d, &msg, NULL, NULL, d->timeout_ms);
+		ret = vhud_recv_reply(d, VHOST_USER_GET_VRING_BASE, &msg, NULL, NULL);
 	if (ret)
 		return vhud_fail(d, ret, "GET_VRING_BASE");
 	if (base)
@@ -526,7 +545,7 @@ int vhud_add(struct vhud *d, unsigned q, const struct iovec *iov, unsigned n_out
 void vhud_kick(struct vhud *d, unsigned q)
 {
 	if (drv_ring_publish(&d->q[q].ring))
-		fd_event_signal(d->q[q].kick);
+		vhud_signal(d->q[q].kick);
 }
 
 int vhud_wait(struct vhud *d, unsigned q, void **token, uint32_t *len, int timeout_ms)

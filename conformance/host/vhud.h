@@ -142,6 +142,9 @@ uint32_t vhud_recovered_base(const struct vhud *d, unsigned q, const void *devic
 /* Goes over to another connection to the same device, which is taken over, and says vhud_hello().
  */
 int vhud_rejoin(struct vhud *d, int sock);
+/* Signals an eventfd that the back-end has, too. Never waits: one that the back-end has filled up
+ * and made blocking is signalled already. */
+int vhud_signal(int fd);
 /* True if the protocol feature is agreed. */
 bool vhud_has(const struct vhud *d, unsigned protocol_bit);
 /* Sends, and waits for the acknowledgement if REPLY_ACK is there. */

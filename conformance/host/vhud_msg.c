@@ -27,6 +27,13 @@ int vhud_fail(struct vhud *d, int code, const char *fmt, ...)
 	return code;
 }
 
+int vhud_signal(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 ? fd_event_signal(fd) : 0;
+}
+
 const char *vhud_why(const struct vhud *d)
 {
 	return d->why;
@@ -98,18 +105,19 @@ int vhud_recv(struct vhud *d, struct vhost_user_msg *msg, int *fds, unsigned *nf
 	return 0;
 }
 
-/* Receives the reply to `request`. */
-static int recv_reply(
+int vhud_recv_reply(
 	struct vhud *d, uint32_t request, struct vhost_user_msg *msg, int *fds, unsigned *nfds)
 {
 	int ret = vhud_recv(d, msg, fds, nfds, d->timeout_ms);
 
 	if (ret)
 		return ret;
-	if (msg->hdr.request != request || !(msg->hdr.flags & VHOST_USER_REPLY))
-		return vhud_fail(d, -EPROTO, "a reply to request %u, flags 0x%x, instead of to %u",
-			msg->hdr.request, msg->hdr.flags, request);
-	return 0;
+	if (msg->hdr.request == request && (msg->hdr.flags & VHOST_USER_REPLY))
+		return 0;
+	for (unsigned i = 0; fds && nfds && i < *nfds; i++)
+		close_fd(&fds[i]);
+	return vhud_fail(d, -EPROTO, "a reply to request %u, flags 0x%x, instead of to %u",
+		msg->hdr.request, msg->hdr.flags, request);
 }
 
 int vhud_ack(struct vhud *d, uint32_t request, const void *payload, uint32_t size, const int *fds,
@@ -119,7 +127,7 @@ int vhud_ack(struct vhud *d, uint32_t request, const void *payload, uint32_t siz
 	int ret = vhud_send(d, request, VHOST_USER_NEED_REPLY, payload, size, fds, nfds);
 
 	if (!ret)
-		ret = recv_reply(d, request, &msg, NULL, NULL);
+		ret = vhud_recv_reply(d, request, &msg, NULL, NULL);
 	if (ret)
 		return ret;
 	if (msg.hdr.size != sizeof(uint64_t))
@@ -145,10 +153,14 @@ int vhud_get_u64(struct vhud *d, uint32_t request, uint64_t *value)
 	int ret = vhud_send(d, request, 0, NULL, 0, NULL, 0);
 
 	if (!ret)
-		ret = recv_reply(d, request, &msg, NULL, NULL);
-	if (!ret)
-		*value = msg.payload.u64;
-	return ret;
+		ret = vhud_recv_reply(d, request, &msg, NULL, NULL);
+	if (ret)
+		return ret;
+	if (msg.hdr.size != sizeof(uint64_t))
+		return vhud_fail(
+			d, -EPROTO, "a reply of %u bytes to request %u", msg.hdr.size, request);
+	*value = msg.payload.u64;
+	return 0;
 }
 
 bool vhud_closed(struct vhud *d, int timeout_ms)
@@ -179,7 +191,7 @@ int vhud_config_read(struct vhud *d, uint32_t offset, void *buf, uint32_t len)
 		return -EINVAL;
 	ret = vhud_send(d, VHOST_USER_GET_CONFIG, 0, &cfg, whole, NULL, 0);
 	if (!ret)
-		ret = recv_reply(d, VHOST_USER_GET_CONFIG, &msg, NULL, NULL);
+		ret = vhud_recv_reply(d, VHOST_USER_GET_CONFIG, &msg, NULL, NULL);
 	if (ret)
 		return ret;
 	if (msg.hdr.size != whole)
@@ -195,18 +207,29 @@ int vhud_config_write(struct vhud *d, uint32_t offset, const void *buf, uint32_t
 	if (len > sizeof(cfg.data))
 		return -EINVAL;
 	memcpy(cfg.data, buf, len);
-	return vhud_ack(d, VHOST_USER_SET_CONFIG, &cfg, VHOST_USER_CONFIG_HDR_SIZE + len, NULL, 0);
+	return vhud_set(d, VHOST_USER_SET_CONFIG, &cfg, VHOST_USER_CONFIG_HDR_SIZE + len, NULL, 0);
 }
 
 int vhud_config_changed(struct vhud *d, int timeout_ms)
 {
-	uint32_t request;
+	struct vhost_user_hdr hdr;
+	uint64_t result;
+	int ret = d->channel < 0 ? -ENOTCONN : vhud_recv_on(d->channel, &d->channel_rx, timeout_ms);
 
-	if (d->channel < 0 || vhud_recv_on(d->channel, &d->channel_rx, timeout_ms))
+	/* Nothing sensible comes any more after what is no message. */
+	if (ret && ret != -ETIMEDOUT && ret != -ENOTCONN) {
+		close_fd(&d->channel);
+		vhu_rx_reset(&d->channel_rx);
+	}
+	if (ret)
 		return 0;
-	request = d->channel_rx.msg.hdr.request;
+	hdr = d->channel_rx.msg.hdr;
 	vhu_rx_reset(&d->channel_rx);
-	return request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG;
+	result = hdr.request != VHOST_USER_BACKEND_CONFIG_CHANGE_MSG;
+	if (hdr.flags & VHOST_USER_NEED_REPLY)
+		vhu_send(d->channel, hdr.request, VHOST_USER_REPLY, &result, sizeof(result), NULL,
+			0);
+	return !result;
 }
 
 int vhud_set_status(struct vhud *d, uint8_t status)

@@ -45,5 +45,8 @@ struct vhud {
 int vhud_fail(struct vhud *d, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Milliseconds left until `deadline_ns`, never below 0. */
 int vhud_left_ms(uint64_t deadline_ns);
+/* Receives the reply to `request`, as vhud_recv(); -EPROTO if it is none. */
+int vhud_recv_reply(
+	struct vhud *d, uint32_t request, struct vhost_user_msg *msg, int *fds, unsigned *nfds);
 /* Reads from `sock` into `rx`: as vhud_recv(). */
 int vhud_recv_on(int sock, struct vhu_rx *rx, int timeout_ms);

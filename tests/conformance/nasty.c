@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Writes reports about verdicts whose strings are as bad as a device or a guest could make them.
- * usage: nasty OPTION=PATH...; the options are tap, junit, html and json. */
+ * usage: nasty OPTION=PATH...; the options are tap, junit, html and json; nothing= leaves the
+ * verdicts out. */
 #include <string.h>
 
 #include "conformance/host/report.h"
@@ -12,7 +13,9 @@ static const struct report_result verdicts[] = {
 	{ "blk", "vhost-user", "vq.good", "V2.2.2-1", REPORT_PACKED, CF_FAIL, 2500000000,
 		"<script>alert(1)</script> ]]> & \"quotes\" 'and' # hash \\ backslash" },
 	{ "blk", "pci", "vq.bytes", "V2.2.2-1 NOT-AN-ID", REPORT_NO_RINGS, CF_FAIL, 0,
-		"\x01\x1b[31m\x7f\xff\xfe\xc3\x28\xed\xa0\x80\xef\xbf\xbf\xf5 caf\xc3\xa9\n"
+		"\x01\x1b["
+		"31m\x7f\xc2\x9b\xe2\x80\xae\xe2\x80\xa8\xff\xfe\xc3\x28\xed\xa0\x80\xef\xbf\xbf"
+		"\xf5 caf\xc3\xa9\n"
 		"not ok 99 - forged\r\n</testcase>" },
 	{ "net<>", "vhost-user", "net.skipped # SKIP", " ", REPORT_NO_RINGS, CF_SKIP, 7,
 		"feature bit 5 is not offered # TODO" },
@@ -26,6 +29,7 @@ int main(int argc, char **argv)
 	struct report *r;
 	struct err e = { 0 };
 	unsigned failed = 0;
+	bool nothing = false;
 
 	for (int i = 1; i < argc; i++) {
 		char *path = strchr(argv[i], '=');
@@ -33,6 +37,10 @@ int main(int argc, char **argv)
 		if (!path)
 			return 2;
 		*path++ = 0;
+		if (!strcmp(argv[i], "nothing")) {
+			nothing = true;
+			continue;
+		}
 		*(!strcmp(argv[i], "tap")	    ? &o.tap
 			: !strcmp(argv[i], "junit") ? &o.junit
 			: !strcmp(argv[i], "html")  ? &o.html
@@ -42,9 +50,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.msg);
 		return 2;
 	}
-	for (unsigned i = 0; i < sizeof(verdicts) / sizeof(*verdicts); i++)
+	for (unsigned i = 0; !nothing && i < sizeof(verdicts) / sizeof(*verdicts); i++)
 		report_add(r, &verdicts[i]);
-	report_broken(r, "rng", "the back-end was killed by signal 11");
+	if (!nothing)
+		report_broken(r, "rng", "the back-end was killed by signal 11");
 	if (report_close(r, &failed, &e)) {
 		fprintf(stderr, "%s\n", e.msg);
 		return 2;

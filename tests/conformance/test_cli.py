@@ -6,6 +6,7 @@ avp-conform.
 usage: test_cli.py AVP"""
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -133,6 +134,59 @@ def a_backend_that_breaks_fails_each_case(folder):
     assert all(row["evidence"] for row in failed), failed
 
 
+def judge_hostile(folder, what, only="device.probe.answers"):
+    backend = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile_backend.py")
+    rows = verdicts(folder, *VHOST, "--only", only, "--limit", "300", "--type", "rng", "--", sys.executable, backend, "{socket}",
+                    what, status=1)
+    assert all(row["evidence"] for row in rows if row["verdict"] != "pass"), rows
+    return [row["evidence"] for row in rows if row["verdict"] == "fail"]
+
+
+def a_backend_can_be_as_bad_as_it_likes(folder):
+    for what, says in (("silent", "does not answer"), ("other", "Protocol error"), ("short", "Protocol error"),
+                       ("twice", "Protocol error|nobody asked for"), ("babble", "Message too long"), ("record", "Protocol error"),
+                       ("fds", "no buffer used"), ("flood", "no buffer used"), ("channel", "no buffer used")):
+        for evidence in judge_hostile(folder, what):
+            assert any(text in evidence for text in says.split("|")), (what, evidence)
+
+
+def descriptors_do_not_pile_up(folder):
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, limit))
+    try:
+        said = judge_hostile(folder, "fds", "[ds][et][va]*.*")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    assert said and not any("Too many open files" in evidence for evidence in said), said
+
+
+def a_flood_of_interrupts_is_counted(folder):
+    # 2^32 of them are not none, and nothing waits for what the back-end has made blocking.
+    said = judge_hostile(folder, "flood", "event.*")
+    assert said, said
+
+
+def a_backend_that_stays_away_ends_the_run(folder):
+    said = judge_hostile(folder, "dies", "*.*.*")
+    assert 3 <= len(said) <= 8 and said[-1] == "the back-end does not come back: not all cases have run", said
+
+
+def a_backend_that_does_not_start_is_in_the_reports(folder):
+    rows = verdicts(folder, *VHOST, "--type", "rng", "--", "/bin/sh", "-c", "printf '\\033[31mno such thing\\n'; exit 3", status=1)
+    assert [(row["target"], row["case"], row["verdict"]) for row in rows] == [("rng", "run.complete", "fail")], rows
+    assert "exited with status 3" in rows[0]["evidence"] and "it said:  [31mno such thing" in rows[0]["evidence"], rows
+    status, out, _ = run(*VHOST, "--tap", "-", "--type", "rng", "--", "false")
+    assert status == 1 and out.startswith("not ok 1 - rng: run.complete") and out.endswith("\n1..1\n"), out
+
+
+def nothing_judged_is_no_success(folder):
+    # Cases that there are, but none for this device.
+    rows = verdicts(folder, *VHOST, "--only", "net.*", *RNG, status=1)
+    assert [row["evidence"] for row in rows] == ["no case was run"], rows
+    fails(2, "fits no case", AVP, "conform", "guest", "--only", "no.such.case")
+    fails(2, "at most 107 bytes", *VHOST, "--type", "rng", "--socket", "/" + "x" * 107)
+
+
 def a_type_that_is_wrong_fails(folder):
     rows = verdicts(folder, *VHOST, "--only", "device.*", "--limit", "300", "--type", "blk", *RNG[2:], status=1)
     assert any(row["verdict"] == "fail" for row in rows), rows
@@ -204,7 +258,9 @@ def avp_finds_avp_conform(folder):
 
 
 TESTS = [wrong_usage_is_status_2, help_is_status_0, cases_are_listed_with_their_claims, patterns_choose_cases,
-         a_socket_may_be_there_already, a_backend_that_breaks_fails_each_case, a_type_that_is_wrong_fails,
+         a_socket_may_be_there_already, a_backend_that_breaks_fails_each_case, a_backend_can_be_as_bad_as_it_likes,
+         descriptors_do_not_pile_up, a_flood_of_interrupts_is_counted, a_backend_that_stays_away_ends_the_run,
+         a_backend_that_does_not_start_is_in_the_reports, nothing_judged_is_no_success, a_type_that_is_wrong_fails,
          self_judges_another_avp, self_has_one_report_for_all, a_signal_ends_it_in_good_order, backends_do_not_outlive_the_runner,
          avp_finds_avp_conform]
 

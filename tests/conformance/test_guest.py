@@ -62,8 +62,8 @@ def test_a_run_without_failures_is_status_0():
 
 def test_second_devices_and_unknown_ones_have_names():
     _, verdicts, out, _ = conform(
-        "echo AVPC begin mmio 1 1; echo AVPC case a.b.c - pass 1; echo AVPC begin mmio 4242 0; echo AVPC case a.b.c - pass 1;"
-        "echo AVPC begin - 0 0; echo AVPC case a.b.c - pass 1; echo AVPC done")
+        "run() { echo AVPC run a.b.c; echo AVPC case a.b.c - pass 1; }; echo AVPC begin mmio 1 1; run;"
+        "echo AVPC begin mmio 4242 0; run; echo AVPC begin - 0 0; run; echo AVPC done")
     assert [v["target"] for v in verdicts] == ["net1", "id4242", "platform"], out
 
 

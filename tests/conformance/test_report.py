@@ -133,7 +133,7 @@ def text_shows_each_failure_with_its_clause(folder):
     assert "2 passed, 3 failed, 1 skipped" in out.splitlines()[-1], out
     assert "FAIL blk: vq.good [packed]" in out and "  V2.2.2-1: " in out and "VIRTIO 1.4, 2.2.2" in out, out
     assert "NOT-AN-ID: not in the catalogue" in out, out
-    assert "\x1b" not in out
+    assert all(c == "\n" or c.isprintable() for c in out), repr(out)
 
 
 def reports_go_to_standard_output(folder):
@@ -146,13 +146,14 @@ def reports_go_to_standard_output(folder):
     assert status == 2 and "No such file" in err, err
 
 
-def write(folder, name, *rows):
+def write(folder, name, *rows, end='{"end": {}}\n'):
     path = os.path.join(folder, name)
     with open(path, "w", encoding="utf-8") as f:
         for case, rings, verdict in rows:
             row = {"target": "blk", "transport": "vhost-user", "case": case, "rings": rings, "verdict": verdict, "ns": 1,
                    "evidence": f"why {verdict}", "proves": ""}
             f.write(json.dumps(row) + "\n")
+        f.write(end)
     return path
 
 
@@ -197,7 +198,52 @@ def diff_refuses_what_is_no_run(folder):
     assert run(AVP, "conform", "diff", good)[0] == 2
 
 
-TESTS = [tap_has_one_line_per_verdict, junit_is_well_formed_and_says_all, html_has_every_requirement,
+def diff_of_a_run_that_broke_off_is_no_success(folder):
+    whole = write(folder, "whole", ("a.first", "-", "pass"), ("a.second", "-", "pass"))
+    part = write(folder, "part", ("a.first", "-", "pass"), end="")
+    nothing = write(folder, "nothing", end="")
+    for new in (part, nothing):
+        status, out, err = run(AVP, "conform", "diff", whole, new)
+        assert status == 1 and f"'{new}' is a run that broke off" in err, (status, out, err)
+    # That the old one did is worth a word.
+    status, _, err = run(AVP, "conform", "diff", part, whole)
+    assert status == 0 and f"'{part}' is a run that broke off" in err, (status, err)
+
+
+def diff_shows_no_commands(folder):
+    old = write(folder, "old")
+    new = os.path.join(folder, "new")
+    evil = "\x1b[2J\x9b31m\u202e\u2028x\nfixed        forged\r"
+    row = {"target": evil, "transport": evil, "case": evil, "rings": "-", "verdict": "fail", "ns": -1e300, "evidence": evil,
+           "proves": evil}
+    with open(new, "w", encoding="utf-8") as f:
+        f.write(json.dumps(row) + '\n{"end": {}}\n')
+    status, out, err = run(AVP, "conform", "diff", old, new)
+    assert status == 1 and len(out.splitlines()) == 2 and not err, (out, err)
+    assert all(c == "\n" or c.isprintable() for c in out), repr(out)
+
+
+def diff_reads_any_types(folder):
+    good = write(folder, "good", ("a.same", "-", "fail"))
+    row = {"target": "t", "transport": "t", "case": "c", "rings": "-", "verdict": "fail", "ns": 1, "evidence": "", "proves": ""}
+    for key in row:
+        for value in (None, 1, [], {}, "neither", True, [["x"]]):
+            bad = os.path.join(folder, "bad")
+            with open(bad, "w", encoding="utf-8") as f:
+                f.write(json.dumps({**row, key: value}) + '\n{"end": {}}\n')
+            text = isinstance(value, str) and key not in ("rings", "verdict")
+            status, _, err = run(AVP, "conform", "diff", good, bad)
+            assert status == (1 if text or key == "ns" else 2), (key, value, status, err)
+
+
+def a_run_without_verdicts_has_failed(folder):
+    for form, sign in (("tap", "not ok 1 - run: run.complete"), ("json", "no case was run"), ("junit", 'failures="1"')):
+        status, out, err = run(NASTY, "nothing=", f"{form}=-")
+        assert status == 1 and sign in out, (form, status, out, err)
+
+
+TESTS = [a_run_without_verdicts_has_failed, diff_of_a_run_that_broke_off_is_no_success, diff_shows_no_commands,
+         diff_reads_any_types, tap_has_one_line_per_verdict, junit_is_well_formed_and_says_all, html_has_every_requirement,
          html_loads_nothing_and_runs_nothing_foreign, json_lines_are_complete, text_shows_each_failure_with_its_clause,
          reports_go_to_standard_output, diff_tells_what_changed, diff_of_no_change_for_the_worse_is_success,
          diff_refuses_what_is_no_run]
