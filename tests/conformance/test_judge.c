@@ -76,8 +76,9 @@ static void all_others_are_text(struct tap *t)
 		"AVPC case a.one - good 5",
 		"AVPC case a.one both pass 5",
 		"AVPC case a#SKIP - pass 5",
-		"AVPC case a.oneaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa - pass 5",
+		("AVPC case "
+		 "a.oneaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa - pass 5"),
 		"AVPC beat 1 2 3",
 		"AVPC bye",
 		"AVPC bye -1",
