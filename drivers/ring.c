@@ -3,6 +3,7 @@
 #include "ring.h"
 
 #define RING_SIZE_MAX 32768u
+#define NO_BUFFER     UINT32_MAX /* no id is that large */
 
 /* True if moving an index from `old` to `idx` passed the entry `event` (2.7.7, 2.8.10). */
 static bool passed(uint16_t event, uint16_t idx, uint16_t old)
@@ -18,6 +19,22 @@ static struct drv_packed_desc *packed_desc(const struct drv_ring *r, uint16_t i)
 static struct drv_split_desc *split_desc(const struct drv_ring *r, uint16_t i)
 {
 	return (struct drv_split_desc *)r->desc + i;
+}
+
+/* The event word of a split ring: used_event behind avail, avail_event behind used. */
+static uint16_t *used_event(const struct drv_ring *r)
+{
+	return &((struct drv_avail *)r->driver)->ring[r->size];
+}
+
+static uint16_t *avail_event(const struct drv_ring *r)
+{
+	return (uint16_t *)(void *)&((struct drv_used *)r->device)->ring[r->size];
+}
+
+static uint16_t next_place(const struct drv_ring *r, uint16_t i)
+{
+	return i + 1u == r->size ? 0 : (uint16_t)(i + 1);
 }
 
 void drv_ring_sizes(uint16_t size, bool packed, uint32_t *desc, uint32_t *driver, uint32_t *device)
@@ -64,19 +81,8 @@ int drv_ring_init(struct drv_ring *r, const struct drv_ring_config *c)
 	r->slots = c->state;
 	r->order = (uint16_t *)(void *)(r->slots + c->size);
 	for (unsigned i = 0; i < c->size; i++)
-		r->slots[i].next = (uint16_t)((i + 1) % c->size);
+		r->slots[i].next = next_place(r, (uint16_t)i);
 	return 0;
-}
-
-uint64_t drv_addr(const struct drv_map *maps, unsigned n, const void *p, size_t len)
-{
-	for (unsigned i = 0; i < n; i++) {
-		uintptr_t off = (uintptr_t)p - (uintptr_t)maps[i].base;
-
-		if (off <= maps[i].len && len <= maps[i].len - off)
-			return maps[i].addr + off;
-	}
-	return UINT64_MAX;
 }
 
 /* Notes a buffer that is about to be offered under `id`. */
@@ -92,7 +98,7 @@ static void slot_take(
 	r->outstanding++;
 	if (r->in_order) {
 		r->order[r->order_in] = id;
-		r->order_in = r->order_in + 1u == r->size ? 0 : (uint16_t)(r->order_in + 1);
+		r->order_in = next_place(r, r->order_in);
 	}
 }
 
@@ -103,11 +109,6 @@ static uint32_t writable_len(const struct drv_sg *sg, unsigned n_out, unsigned n
 	for (unsigned i = n_out; i < n; i++)
 		len += sg[i].len;
 	return len > UINT32_MAX ? UINT32_MAX : (uint32_t)len;
-}
-
-static bool use_table(const struct drv_ring *r, unsigned n)
-{
-	return n > 1 && n <= r->table_len;
 }
 
 /* Both layouts of a table: in split ones NEXT links the entries, in packed ones they just follow
@@ -135,45 +136,19 @@ static uint64_t table_fill(
 	return r->tables_addr + first * sizeof(*t);
 }
 
-static void split_add_chain(struct drv_ring *r, const struct drv_sg *sg, unsigned n_out, unsigned n)
+/* Writes one descriptor of the chain that begins at `head`. */
+static void split_put(struct drv_ring *r, const struct drv_sg *sg, uint16_t head, unsigned flags)
 {
-	uint16_t head = r->free_head, i = head;
+	uint16_t i = r->free_head;
 
-	for (unsigned k = 0; k < n; k++) {
-		struct drv_split_desc *d = split_desc(r, i);
-		bool last = k + 1 == n;
-
-		d->addr = sg[k].addr;
-		d->len = sg[k].len;
-		d->flags = (uint16_t)((k < n_out ? 0 : VIRTQ_DESC_F_WRITE) |
-				      (last ? 0 : VIRTQ_DESC_F_NEXT));
-		d->next = last ? 0 : r->slots[i].next;
-		r->slots[head].tail = i;
-		i = r->slots[i].next;
-	}
-	r->free_head = i;
-}
-
-static int split_add(
-	struct drv_ring *r, const struct drv_sg *sg, unsigned n_out, unsigned n, void *cookie)
-{
-	bool table = use_table(r, n);
-	uint16_t ndesc = table ? 1 : (uint16_t)n;
-	uint16_t head = r->free_head;
-
-	if (ndesc > r->nfree)
-		return DRV_FULL;
-	if (table) {
-		struct drv_sg t = { table_fill(r, head, sg, n_out, n), 16 * n };
-
-		split_add_chain(r, &t, 1, 1);
-		split_desc(r, head)->flags = VIRTQ_DESC_F_INDIRECT;
-	} else {
-		split_add_chain(r, sg, n_out, n);
-	}
-	slot_take(r, head, ndesc, writable_len(sg, n_out, n), cookie);
-	drv_raw_avail(r)->ring[r->next_avail++ & (r->size - 1)] = head;
-	return 0;
+	*split_desc(r, i) = (struct drv_split_desc){
+		.addr = sg->addr,
+		.len = sg->len,
+		.flags = (uint16_t)flags,
+		.next = flags & VIRTQ_DESC_F_NEXT ? r->slots[i].next : 0,
+	};
+	r->slots[head].tail = i;
+	r->free_head = r->slots[i].next;
 }
 
 /* Writes one descriptor at the position to come. The first one since the last publication keeps its
@@ -181,7 +156,7 @@ static int split_add(
 static void packed_put(struct drv_ring *r, const struct drv_sg *sg, uint16_t id, unsigned flags)
 {
 	struct drv_packed_desc *d = packed_desc(r, r->next_avail);
-	uint16_t f = (uint16_t)(flags | drv_raw_avail_flags(r->avail_wrap));
+	uint16_t f = (uint16_t)(flags | (r->avail_wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED));
 
 	d->addr = sg->addr;
 	d->len = sg->len;
@@ -200,55 +175,59 @@ static void packed_put(struct drv_ring *r, const struct drv_sg *sg, uint16_t id,
 	}
 }
 
-static int packed_add(
-	struct drv_ring *r, const struct drv_sg *sg, unsigned n_out, unsigned n, void *cookie)
+static void put(struct drv_ring *r, const struct drv_sg *sg, uint16_t id, unsigned flags)
 {
-	bool table = use_table(r, n);
-	uint16_t ndesc = table ? 1 : (uint16_t)n;
-	uint16_t id = r->free_head;
-
-	if (ndesc > r->nfree)
-		return DRV_FULL;
-	r->free_head = r->slots[id].next;
-	if (table) {
-		struct drv_sg t = { table_fill(r, id, sg, n_out, n), 16 * n };
-
-		packed_put(r, &t, id, VIRTQ_DESC_F_INDIRECT);
-	}
-	for (unsigned k = 0; k < n && !table; k++)
-		packed_put(r, &sg[k], id,
-			(k < n_out ? 0 : VIRTQ_DESC_F_WRITE) | (k + 1 < n ? VIRTQ_DESC_F_NEXT : 0));
-	slot_take(r, id, ndesc, writable_len(sg, n_out, n), cookie);
-	return 0;
+	if (r->packed)
+		packed_put(r, sg, id, flags);
+	else
+		split_put(r, sg, id, flags);
 }
 
 int drv_ring_add(
 	struct drv_ring *r, const struct drv_sg *sg, unsigned n_out, unsigned n_in, void *cookie)
 {
 	unsigned n = n_out + n_in;
+	bool table = n > 1 && n <= r->table_len;
+	uint16_t id = r->free_head;
 
-	if (!n || n < n_out || (n > r->size && !use_table(r, n)))
+	if (!n || n < n_out || (n > r->size && !table))
 		return DRV_INVALID;
 	if (r->broken)
 		return DRV_BROKEN;
-	return r->packed ? packed_add(r, sg, n_out, n, cookie) : split_add(r, sg, n_out, n, cookie);
+	if ((table ? 1 : n) > r->nfree)
+		return DRV_FULL;
+	slot_take(r, id, table ? 1 : (uint16_t)n, writable_len(sg, n_out, n), cookie);
+	if (table) {
+		struct drv_sg t = { table_fill(r, id, sg, n_out, n), 16 * n };
+
+		put(r, &t, id, VIRTQ_DESC_F_INDIRECT);
+	}
+	for (unsigned k = 0; k < n && !table; k++)
+		put(r, &sg[k], id,
+			(k < n_out ? 0 : VIRTQ_DESC_F_WRITE) | (k + 1 < n ? VIRTQ_DESC_F_NEXT : 0));
+	if (r->packed)
+		r->free_head = r->slots[id].next;
+	else
+		((struct drv_avail *)r->driver)->ring[r->next_avail++ & (r->size - 1)] = id;
+	return 0;
 }
 
 static bool split_publish(struct drv_ring *r)
 {
+	struct drv_avail *avail = r->driver;
+	const struct drv_used *used = r->device;
 	uint16_t old = r->published;
 
 	if (old == r->next_avail)
 		return false;
 	r->published = r->next_avail;
-	__atomic_store_n(&drv_raw_avail(r)->idx, r->next_avail, __ATOMIC_RELEASE);
+	__atomic_store_n(&avail->idx, r->next_avail, __ATOMIC_RELEASE);
 	/* The index before the question whether to notify (2.7.13.4.1). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (r->event_idx)
-		return passed(__atomic_load_n(drv_raw_avail_event(r), __ATOMIC_RELAXED),
-			r->next_avail, old);
-	return !(__atomic_load_n(&drv_raw_used(r)->flags, __ATOMIC_RELAXED) &
-		 VIRTQ_USED_F_NO_NOTIFY);
+		return passed(
+			__atomic_load_n(avail_event(r), __ATOMIC_RELAXED), r->next_avail, old);
+	return !(__atomic_load_n(&used->flags, __ATOMIC_RELAXED) & VIRTQ_USED_F_NO_NOTIFY);
 }
 
 /* True if an event word asks for a notification about positions [old, now). */
@@ -286,70 +265,64 @@ bool drv_ring_publish(struct drv_ring *r)
 	return r->packed ? packed_publish(r) : split_publish(r);
 }
 
-static int broken(struct drv_ring *r)
-{
-	r->broken = true;
-	return DRV_BROKEN;
-}
-
-static bool split_used(const struct drv_ring *r)
+/* Used entries that have come. */
+static uint16_t split_used(const struct drv_ring *r)
 {
 	const struct drv_used *u = r->device;
 
-	return __atomic_load_n(&u->idx, __ATOMIC_ACQUIRE) != r->next_used;
+	return (uint16_t)(__atomic_load_n(&u->idx, __ATOMIC_ACQUIRE) - r->next_used);
 }
 
-static bool packed_used(const struct drv_ring *r)
+static bool packed_used(const struct drv_ring *r, uint16_t at, bool wrap)
 {
-	uint16_t f = __atomic_load_n(&packed_desc(r, r->next_used)->flags, __ATOMIC_ACQUIRE);
+	uint16_t f = __atomic_load_n(&packed_desc(r, at)->flags, __ATOMIC_ACQUIRE);
 	bool avail = f & VIRTQ_DESC_F_AVAIL, used = f & VIRTQ_DESC_F_USED;
 
-	return avail == used && used == r->used_wrap;
+	return avail == used && used == wrap;
 }
 
 bool drv_ring_used(const struct drv_ring *r)
 {
 	if (r->in_batch)
 		return true;
-	return r->packed ? packed_used(r) : split_used(r);
+	return r->packed ? packed_used(r, r->next_used, r->used_wrap) : split_used(r) != 0;
 }
 
-/* Reads the used entry at the current position. */
-static void read_used(const struct drv_ring *r, uint32_t *id, uint32_t *len)
+/* Reads the used entry at the current position; returns its id. */
+static uint32_t read_used(const struct drv_ring *r, uint32_t *len)
 {
-	if (r->packed) {
-		const struct drv_packed_desc *d = packed_desc(r, r->next_used);
+	const struct drv_packed_desc *d = packed_desc(r, r->next_used);
+	const struct drv_used *u = r->device;
+	const struct drv_used_elem *e;
 
-		*id = d->id;
+	if (r->packed) {
 		/* Without WRITE the length is reserved (2.8.4). */
 		*len = d->flags & VIRTQ_DESC_F_WRITE ? d->len : 0;
-	} else {
-		const struct drv_used *u = r->device;
-		const struct drv_used_elem *e = &u->ring[r->next_used & (r->size - 1)];
-
-		*id = e->id;
-		*len = e->len;
+		return d->id;
 	}
+	e = &u->ring[r->next_used & (r->size - 1)];
+	*len = e->len;
+	return e->id;
 }
 
-/* The next buffer of a batch that one used entry completes (2.7.9, 2.8.8): its id, or -1. */
-static int32_t in_order_next(struct drv_ring *r, uint32_t *len)
+/* The next buffer of a batch that one used entry completes (2.7.9, 2.8.8): its id. */
+static uint32_t in_order_next(struct drv_ring *r, uint32_t *len)
 {
 	uint16_t id = r->order[r->order_out];
 	uint32_t last;
 
 	if (!r->outstanding)
-		return -1;
+		return NO_BUFFER;
 	if (!r->in_batch) {
-		read_used(r, &last, &r->batch_len);
+		last = read_used(r, &r->batch_len);
 		if (last >= r->size || !r->slots[last].ndesc)
-			return -1;
+			return NO_BUFFER;
 		r->batch_id = (uint16_t)last;
 	}
 	r->in_batch = id != r->batch_id;
 	/* Those passed over count as written in full. */
 	*len = r->in_batch ? r->slots[id].in_len : r->batch_len;
-	r->order_out = r->order_out + 1u == r->size ? 0 : (uint16_t)(r->order_out + 1);
+	r->order_out = next_place(r, r->order_out);
 	return id;
 }
 
@@ -373,11 +346,10 @@ static void slot_release(struct drv_ring *r, uint16_t id)
 	}
 	s->next = r->free_head;
 	r->free_head = id;
-	if (r->next_used + ndesc >= r->size) {
-		r->next_used = (uint16_t)(r->next_used + ndesc - r->size);
+	r->next_used = (uint16_t)(r->next_used + ndesc);
+	if (r->next_used >= r->size) {
+		r->next_used = (uint16_t)(r->next_used - r->size);
 		r->used_wrap = !r->used_wrap;
-	} else {
-		r->next_used = (uint16_t)(r->next_used + ndesc);
 	}
 }
 
@@ -389,17 +361,11 @@ int drv_ring_get(struct drv_ring *r, void **cookie, uint32_t *len)
 		return DRV_BROKEN;
 	if (!drv_ring_used(r))
 		return 0;
-	if (r->in_order) {
-		int32_t next = in_order_next(r, len);
-
-		if (next < 0)
-			return broken(r);
-		id = (uint32_t)next;
-	} else {
-		read_used(r, &id, len);
+	id = r->in_order ? in_order_next(r, len) : read_used(r, len);
+	if (id >= r->size || !r->slots[id].ndesc || *len > r->slots[id].in_len) {
+		r->broken = true;
+		return DRV_BROKEN;
 	}
-	if (id >= r->size || !r->slots[id].ndesc || *len > r->slots[id].in_len)
-		return broken(r);
 	*cookie = r->slots[id].cookie;
 	slot_release(r, (uint16_t)id);
 	return 1;
@@ -407,16 +373,16 @@ int drv_ring_get(struct drv_ring *r, void **cookie, uint32_t *len)
 
 static bool split_enable(struct drv_ring *r, uint16_t after)
 {
-	uint16_t idx;
+	struct drv_avail *avail = r->driver;
 
-	if (r->event_idx)
-		__atomic_store_n(
-			drv_raw_used_event(r), (uint16_t)(r->next_used + after), __ATOMIC_RELAXED);
-	else
-		__atomic_store_n(&drv_raw_avail(r)->flags, 0, __ATOMIC_RELAXED);
+	if (r->event_idx) {
+		__atomic_store_n(used_event(r), (uint16_t)(r->next_used + after), __ATOMIC_RELAXED);
+	} else {
+		__atomic_store_n(&avail->flags, 0, __ATOMIC_RELAXED);
+		after = 0;
+	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	idx = __atomic_load_n(&drv_raw_used(r)->idx, __ATOMIC_ACQUIRE);
-	return (uint16_t)(idx - r->next_used) > (r->event_idx ? after : 0);
+	return split_used(r) > after;
 }
 
 static bool packed_enable(struct drv_ring *r, uint16_t after)
@@ -424,26 +390,20 @@ static bool packed_enable(struct drv_ring *r, uint16_t after)
 	struct drv_event *e = r->driver;
 	unsigned pos = r->next_used;
 	bool wrap = r->used_wrap;
-	uint16_t flags;
-	bool avail, used;
 
-	if (!r->event_idx) {
-		__atomic_store_n(&e->flags, RING_EVENT_FLAGS_ENABLE, __ATOMIC_RELAXED);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		return packed_used(r);
+	if (r->event_idx) {
+		pos += after < r->size ? after : r->size - 1u;
+		if (pos >= r->size) {
+			pos -= r->size;
+			wrap = !wrap;
+		}
+		__atomic_store_n(
+			&e->off_wrap, (uint16_t)(pos | (wrap ? 0x8000u : 0)), __ATOMIC_RELAXED);
 	}
-	pos += after < r->size ? after : r->size - 1u;
-	if (pos >= r->size) {
-		pos -= r->size;
-		wrap = !wrap;
-	}
-	__atomic_store_n(&e->off_wrap, (uint16_t)(pos | (wrap ? 0x8000u : 0)), __ATOMIC_RELAXED);
-	__atomic_store_n(&e->flags, RING_EVENT_FLAGS_DESC, __ATOMIC_RELEASE);
+	__atomic_store_n(&e->flags, r->event_idx ? RING_EVENT_FLAGS_DESC : RING_EVENT_FLAGS_ENABLE,
+		__ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	flags = __atomic_load_n(&packed_desc(r, (uint16_t)pos)->flags, __ATOMIC_ACQUIRE);
-	avail = flags & VIRTQ_DESC_F_AVAIL;
-	used = flags & VIRTQ_DESC_F_USED;
-	return avail == used && used == wrap;
+	return packed_used(r, (uint16_t)pos, wrap);
 }
 
 bool drv_ring_enable_interrupts(struct drv_ring *r, uint16_t after)
@@ -453,16 +413,14 @@ bool drv_ring_enable_interrupts(struct drv_ring *r, uint16_t after)
 
 void drv_ring_disable_interrupts(struct drv_ring *r)
 {
-	if (r->packed) {
-		struct drv_event *e = r->driver;
+	struct drv_event *e = r->driver;
+	struct drv_avail *avail = r->driver;
 
+	if (r->packed)
 		__atomic_store_n(&e->flags, RING_EVENT_FLAGS_DISABLE, __ATOMIC_RELAXED);
-	} else if (r->event_idx) {
+	else if (r->event_idx)
 		/* As far away as it gets; flags stays 0 with EVENT_IDX (2.7.7.1). */
-		__atomic_store_n(
-			drv_raw_used_event(r), (uint16_t)(r->next_used - 1), __ATOMIC_RELAXED);
-	} else {
-		__atomic_store_n(
-			&drv_raw_avail(r)->flags, VIRTQ_AVAIL_F_NO_INTERRUPT, __ATOMIC_RELAXED);
-	}
+		__atomic_store_n(used_event(r), (uint16_t)(r->next_used - 1), __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT, __ATOMIC_RELAXED);
 }

@@ -91,13 +91,6 @@ struct drv_sg {
 	uint32_t len;
 };
 
-/* A piece of memory that the device sees at `addr`. */
-struct drv_map {
-	const void *base;
-	size_t len;
-	uint64_t addr;
-};
-
 /* What the ring remembers of one buffer. Private. */
 struct drv_slot {
 	void *cookie;
@@ -158,9 +151,6 @@ size_t drv_ring_state_size(uint16_t size);
 /* Clears the areas and starts with interrupts on. Returns 0 or DRV_INVALID. */
 int drv_ring_init(struct drv_ring *r, const struct drv_ring_config *config);
 
-/* The device address of [p, p+len), or UINT64_MAX if no map covers it. */
-uint64_t drv_addr(const struct drv_map *maps, unsigned n, const void *p, size_t len);
-
 /* Adds a buffer: n_out elements that the device reads, then n_in that it writes; at least one in
  * all. `cookie` comes back from drv_ring_get(). The device does not see it before
  * drv_ring_publish(). Returns 0, DRV_FULL or DRV_INVALID. */
@@ -180,68 +170,3 @@ bool drv_ring_used(const struct drv_ring *r);
 bool drv_ring_enable_interrupts(struct drv_ring *r, uint16_t after);
 /* A hint; interrupts may still come. */
 void drv_ring_disable_interrupts(struct drv_ring *r);
-
-/*
- * Raw access, for tests that break the rules on purpose. Nothing is checked but the position, which
- * is taken modulo the size.
- */
-static inline struct drv_split_desc *drv_raw_split(struct drv_ring *r, unsigned i)
-{
-	return (struct drv_split_desc *)r->desc + i % r->size;
-}
-
-static inline struct drv_packed_desc *drv_raw_packed(struct drv_ring *r, unsigned i)
-{
-	return (struct drv_packed_desc *)r->desc + i % r->size;
-}
-
-static inline struct drv_avail *drv_raw_avail(struct drv_ring *r)
-{
-	return r->driver;
-}
-
-static inline struct drv_used *drv_raw_used(struct drv_ring *r)
-{
-	return r->device;
-}
-
-/* The event word of a split ring: used_event behind avail, avail_event behind used. */
-static inline uint16_t *drv_raw_used_event(struct drv_ring *r)
-{
-	return &drv_raw_avail(r)->ring[r->size];
-}
-
-static inline uint16_t *drv_raw_avail_event(struct drv_ring *r)
-{
-	return (uint16_t *)(void *)&drv_raw_used(r)->ring[r->size];
-}
-
-/* The event suppression of a packed ring. */
-static inline struct drv_event *drv_raw_driver_event(struct drv_ring *r)
-{
-	return r->driver;
-}
-
-static inline struct drv_event *drv_raw_device_event(struct drv_ring *r)
-{
-	return r->device;
-}
-
-/* Split: puts `head` into the next place of the available ring; drv_raw_publish() shows it. */
-static inline void drv_raw_offer(struct drv_ring *r, uint16_t head)
-{
-	drv_raw_avail(r)->ring[r->next_avail++ % r->size] = head;
-}
-
-static inline void drv_raw_publish(struct drv_ring *r, uint16_t idx)
-{
-	r->next_avail = idx;
-	r->published = idx;
-	__atomic_store_n(&drv_raw_avail(r)->idx, idx, __ATOMIC_RELEASE);
-}
-
-/* Packed: the AVAIL and USED flags of an available descriptor under a wrap counter. */
-static inline uint16_t drv_raw_avail_flags(bool wrap)
-{
-	return wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
-}

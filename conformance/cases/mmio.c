@@ -2,6 +2,7 @@
 /* Registers and interrupts of virtio-mmio (VIRTIO 1.4, 4.2.2). */
 #include "drivers/mmio.h"
 #include "conformance/cases/cases.h"
+#include "conformance/raw.h"
 
 #define MAGIC	   0x74726976u
 #define NET	   1

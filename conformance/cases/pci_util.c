@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the cases on virtio-pci share. See pci.h. */
 #include "conformance/cases/pci.h"
+#include "conformance/raw.h"
 
 #define CAPS_MAX 48u /* that fit into 192 bytes */
 

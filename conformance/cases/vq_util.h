@@ -6,6 +6,7 @@
 #pragma once
 
 #include "conformance/cf.h"
+#include "conformance/raw.h"
 
 #define VQ_ELEMS_MAX 64u
 

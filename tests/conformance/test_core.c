@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conformance/raw.h"
 #include "fake.h"
 #include "tap.h"
 

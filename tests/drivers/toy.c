@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "conformance/raw.h"
+
 #define PAGE	 4096u
 #define TOY_PRIV 65536u
 #define AREA_LEN                                                                                   \

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
-#include "drivers/ring.h"
+#include "conformance/raw.h"
 #include "virtio/queue.h"
 
 /* Two adjacent guest-physical ranges that are not adjacent in this process. */

@@ -383,17 +383,6 @@ static void reserved_event_flags_enable(struct tap *t)
 	}
 }
 
-static void addresses_come_from_the_maps(struct tap *t)
-{
-	uint8_t a[64] = { 0 }, b[64] = { 0 };
-	const struct drv_map maps[] = { { a, sizeof(a), 0x1000 }, { b, sizeof(b), 0x8000 } };
-
-	CHECK_EQ(t, drv_addr(maps, 2, a, 64), 0x1000);
-	CHECK_EQ(t, drv_addr(maps, 2, b + 60, 4), 0x803c);
-	CHECK(t, drv_addr(maps, 2, b + 60, 5) == UINT64_MAX);
-	CHECK(t, drv_addr(maps, 2, maps, 1) == UINT64_MAX);
-}
-
 static void disabled_and_stopped_queues_give_nothing(struct tap *t)
 {
 	for (unsigned l = 0; l < 2; l++) {
@@ -535,7 +524,6 @@ int main(void)
 	TAP_RUN(&t, waiting_for_more_gets_a_kick);
 	TAP_RUN(&t, event_index_counts_exactly);
 	TAP_RUN(&t, reserved_event_flags_enable);
-	TAP_RUN(&t, addresses_come_from_the_maps);
 	TAP_RUN(&t, disabled_and_stopped_queues_give_nothing);
 	TAP_RUN(&t, buffers_may_cross_ranges);
 	TAP_RUN(&t, long_chains_are_whole);
