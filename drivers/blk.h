@@ -12,14 +12,10 @@
 #define DRV_BLK_DEPTH  16u /* requests under way at most */
 
 #define VIRTIO_BLK_F_SIZE_MAX	  1
-#define VIRTIO_BLK_F_SEG_MAX	  2
-#define VIRTIO_BLK_F_GEOMETRY	  4
 #define VIRTIO_BLK_F_RO		  5
 #define VIRTIO_BLK_F_BLK_SIZE	  6
 #define VIRTIO_BLK_F_FLUSH	  9
-#define VIRTIO_BLK_F_TOPOLOGY	  10
 #define VIRTIO_BLK_F_CONFIG_WCE	  11
-#define VIRTIO_BLK_F_MQ		  12
 #define VIRTIO_BLK_F_DISCARD	  13
 #define VIRTIO_BLK_F_WRITE_ZEROES 14
 #define VIRTIO_BLK_F_LIFETIME	  15

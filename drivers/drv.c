@@ -56,13 +56,9 @@ int drv_reset(struct drv_dev *dev)
 	return r;
 }
 
-/* Adds status bits to those that the device has. */
-static int add_status(struct drv_dev *dev, uint8_t had, uint8_t bits)
-{
-	return dev->ops->set_status(dev, (uint8_t)(had | bits));
-}
-
-#define NEGOTIATED (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK)
+/* Status before and after the negotiation. */
+#define DRIVER	   (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER)
+#define NEGOTIATED (DRIVER | VIRTIO_S_FEATURES_OK)
 
 /* 3.1.1, steps 4 to 6. */
 static int negotiate(struct drv_dev *dev, uint64_t want, uint64_t need)
@@ -75,14 +71,13 @@ static int negotiate(struct drv_dev *dev, uint64_t want, uint64_t need)
 	if (r)
 		return r;
 	if (need & ~dev->offered) {
-		add_status(
-			dev, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER, VIRTIO_S_FAILED); /* 2.2.1 */
+		dev->ops->set_status(dev, DRIVER | VIRTIO_S_FAILED); /* 2.2.1 */
 		return DRV_REFUSED;
 	}
 	dev->features = (want | need) & dev->offered;
 	r = dev->ops->accept(dev, dev->features);
 	if (!r)
-		r = add_status(dev, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER, VIRTIO_S_FEATURES_OK);
+		r = dev->ops->set_status(dev, NEGOTIATED);
 	if (r)
 		return r;
 	r = dev->ops->status(dev, &status);
@@ -99,53 +94,53 @@ int drv_begin(struct drv_dev *dev, uint64_t want, uint64_t need)
 	dev->priv_used = 0;
 	dev->features = 0;
 	if (!r)
-		r = add_status(dev, 0, VIRTIO_S_ACKNOWLEDGE);
+		r = dev->ops->set_status(dev, VIRTIO_S_ACKNOWLEDGE);
 	if (!r)
-		r = add_status(dev, VIRTIO_S_ACKNOWLEDGE, VIRTIO_S_DRIVER);
+		r = dev->ops->set_status(dev, DRIVER);
 	return r ? r : negotiate(dev, want, need);
 }
 
 int drv_run(struct drv_dev *dev)
 {
-	return add_status(dev, NEGOTIATED, VIRTIO_S_DRIVER_OK);
+	return dev->ops->set_status(dev, NEGOTIATED | VIRTIO_S_DRIVER_OK);
 }
 
 /* Queues. */
 
+/* Memory for the device, and where it sees it. */
+static int alloc_shared(struct drv_dev *dev, uint32_t len, size_t align, void **p, uint64_t *addr)
+{
+	*p = drv_alloc(dev, len, align);
+	if (!*p)
+		return DRV_NO_MEMORY;
+	*addr = drv_sg(dev, *p, len).addr;
+	return *addr == UINT64_MAX ? DRV_INVALID : 0;
+}
+
 static int ring_setup(struct drv_queue *q, uint16_t size, uint16_t table_len)
 {
 	struct drv_dev *dev = q->dev;
-	bool packed = drv_has(dev, VIRTIO_F_RING_PACKED);
-	struct drv_ring_config c = { .size = size, .features = dev->features };
+	struct drv_ring_config *c = &q->config;
 	uint32_t desc_len, driver_len, device_len;
+	int r;
 
-	drv_ring_sizes(size, packed, &desc_len, &driver_len, &device_len);
-	c.desc = drv_alloc(dev, desc_len, 16);
-	c.driver = drv_alloc(dev, driver_len, 4);
-	c.device = drv_alloc(dev, device_len, 4);
-	c.state = alloc_private(dev, drv_ring_state_size(size));
-	if (!c.desc || !c.driver || !c.device || !c.state)
-		return DRV_NO_MEMORY;
-	if (table_len && drv_has(dev, VIRTIO_F_INDIRECT_DESC)) {
-		uint32_t len = 16u * size * table_len;
-
-		c.tables = drv_alloc(dev, len, 16);
-		if (!c.tables)
-			return DRV_NO_MEMORY;
-		c.tables_addr = drv_sg(dev, c.tables, len).addr;
-		c.table_len = table_len;
+	*c = (struct drv_ring_config){ .size = size, .features = dev->features };
+	q->addr.size = size;
+	drv_ring_sizes(
+		size, drv_has(dev, VIRTIO_F_RING_PACKED), &desc_len, &driver_len, &device_len);
+	r = alloc_shared(dev, desc_len, 16, &c->desc, &q->addr.desc);
+	if (!r)
+		r = alloc_shared(dev, driver_len, 4, &c->driver, &q->addr.driver);
+	if (!r)
+		r = alloc_shared(dev, device_len, 4, &c->device, &q->addr.device);
+	if (!r && table_len && drv_has(dev, VIRTIO_F_INDIRECT_DESC)) {
+		c->table_len = table_len;
+		r = alloc_shared(dev, 16u * size * table_len, 16, &c->tables, &c->tables_addr);
 	}
-	q->config = c;
-	q->addr = (struct drv_queue_addr){
-		.size = size,
-		.desc = drv_sg(dev, c.desc, desc_len).addr,
-		.driver = drv_sg(dev, c.driver, driver_len).addr,
-		.device = drv_sg(dev, c.device, device_len).addr,
-	};
-	if (q->addr.desc == UINT64_MAX || q->addr.driver == UINT64_MAX ||
-		q->addr.device == UINT64_MAX || c.tables_addr == UINT64_MAX)
-		return DRV_INVALID; /* no memory for devices */
-	return drv_ring_init(&q->ring, &c);
+	c->state = alloc_private(dev, drv_ring_state_size(size));
+	if (!r && !c->state)
+		r = DRV_NO_MEMORY;
+	return r ? r : drv_ring_init(&q->ring, c);
 }
 
 /* Split rings have sizes that are powers of two (2.7). */

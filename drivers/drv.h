@@ -48,6 +48,7 @@
 #define DRV_CONFIG 0xffffu
 
 struct drv_dev;
+struct drv_regs;
 
 /* What the platform gives. Called on the thread that uses the device. */
 struct drv_platform {
@@ -101,15 +102,14 @@ struct drv_ops {
 	/* [opt] Interrupts of queue q, or DRV_CONFIG, since the last call. Where queues share an
 	 * interrupt each gets the common count. */
 	int (*interrupts)(struct drv_dev *dev, uint16_t q, uint32_t *count);
-	/* [opt] Shared memory region `id` (2.10): its address for this processor and its length. */
-	int (*shm)(struct drv_dev *dev, uint8_t id, void **p, uint64_t *len);
 };
 
 /* A device. Filled in by a transport's open function; read what you like. */
 struct drv_dev {
 	const struct drv_ops *ops;
 	const struct drv_platform *platform;
-	uint8_t *mem; /* for rings and requests; devices must reach it */
+	struct drv_regs *regs; /* [opt] of transports that have registers */
+	uint8_t *mem;	       /* for rings and requests; devices must reach it */
 	size_t mem_len, mem_used;
 	/* [opt] Set after the transport's open function: memory for the state of rings, which
 	 * devices need not and should not reach. NULL: it is taken from `mem`, and a device that

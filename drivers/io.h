@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Register accesses of the transports. A platform whose registers are not plain memory, or a test,
- * brings its own six functions: -DDRV_IO_HEADER='"my_io.h"'.
+ * brings its own two functions, for 1, 2 or 4 bytes: -DDRV_IO_HEADER='"my_io.h"'.
  *
  * On Arm one instruction each that a hypervisor can decode from the exception alone, which is not
  * so for what a compiler may choose (load pairs, write-back). Registers are little-endian, as is
@@ -26,62 +26,35 @@
 #define DRV_IO_STORE(insn, at, v) (*(volatile __typeof__(v) *)(at) = (v))
 #endif
 
-static inline uint8_t drv_io_read8(uintptr_t at)
-{
-	uint8_t v;
-
-	DRV_IO_LOAD("ldrb", at, v);
-	return v;
-}
-
-static inline uint16_t drv_io_read16(uintptr_t at)
-{
-	uint16_t v;
-
-	DRV_IO_LOAD("ldrh", at, v);
-	return v;
-}
-
-static inline uint32_t drv_io_read32(uintptr_t at)
-{
-	uint32_t v;
-
-	DRV_IO_LOAD("ldr", at, v);
-	return v;
-}
-
-static inline void drv_io_write8(uintptr_t at, uint8_t v)
-{
-	DRV_IO_STORE("strb", at, v);
-}
-
-static inline void drv_io_write16(uintptr_t at, uint16_t v)
-{
-	DRV_IO_STORE("strh", at, v);
-}
-
-static inline void drv_io_write32(uintptr_t at, uint32_t v)
-{
-	DRV_IO_STORE("str", at, v);
-}
-
-#endif
-
-/* One access of `width` bytes: 4, 2 or else 1. */
 static inline uint32_t drv_io_read(uintptr_t at, unsigned width)
 {
-	return width == 4 ? drv_io_read32(at) : width == 2 ? drv_io_read16(at) : drv_io_read8(at);
+	uint32_t word;
+	uint16_t half;
+	uint8_t byte;
+
+	if (width == 4) {
+		DRV_IO_LOAD("ldr", at, word);
+		return word;
+	}
+	if (width == 2) {
+		DRV_IO_LOAD("ldrh", at, half);
+		return half;
+	}
+	DRV_IO_LOAD("ldrb", at, byte);
+	return byte;
 }
 
 static inline void drv_io_write(uintptr_t at, unsigned width, uint32_t v)
 {
 	if (width == 4)
-		drv_io_write32(at, v);
+		DRV_IO_STORE("str", at, v);
 	else if (width == 2)
-		drv_io_write16(at, (uint16_t)v);
+		DRV_IO_STORE("strh", at, (uint16_t)v);
 	else
-		drv_io_write8(at, (uint8_t)v);
+		DRV_IO_STORE("strb", at, (uint8_t)v);
 }
+
+#endif
 
 /* The widest access that offset and length allow (VIRTIO 1.4, 4.1.3.1 and 4.2.2.2). */
 static inline unsigned drv_io_width(uint32_t offset, uint32_t len)

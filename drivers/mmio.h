@@ -2,15 +2,13 @@
 /* The virtio-mmio transport, version 2 (VIRTIO 1.4, 4.2). */
 #pragma once
 
-#include "io.h"
-#include "irq.h"
+#include "regs.h"
 
 /* Registers (4.2.2). */
 enum {
 	DRV_MMIO_MAGIC = 0x000,
 	DRV_MMIO_VERSION = 0x004,
 	DRV_MMIO_DEVICE_ID = 0x008,
-	DRV_MMIO_VENDOR_ID = 0x00c,
 	DRV_MMIO_DEVICE_FEATURES = 0x010,
 	DRV_MMIO_DEVICE_FEATURES_SEL = 0x014,
 	DRV_MMIO_DRIVER_FEATURES = 0x020,
@@ -26,9 +24,6 @@ enum {
 	DRV_MMIO_QUEUE_DESC = 0x080, /* low half; the high half follows */
 	DRV_MMIO_QUEUE_DRIVER = 0x090,
 	DRV_MMIO_QUEUE_DEVICE = 0x0a0,
-	DRV_MMIO_SHM_SEL = 0x0ac,
-	DRV_MMIO_SHM_LEN = 0x0b0,
-	DRV_MMIO_SHM_BASE = 0x0b8,
 	DRV_MMIO_QUEUE_RESET = 0x0c0,
 	DRV_MMIO_CONFIG_GENERATION = 0x0fc,
 	DRV_MMIO_CONFIG = 0x100,
@@ -36,9 +31,7 @@ enum {
 
 struct drv_mmio {
 	struct drv_dev dev; /* what the classes want */
-	struct drv_ops ops;
-	uintptr_t base;
-	struct drv_irq irq;
+	struct drv_regs regs;
 };
 
 /* Looks at the registers at `base` and prepares to poll; `mem` is for rings and requests. Returns
@@ -54,10 +47,10 @@ bool drv_mmio_interrupt(struct drv_mmio *m);
 /* Any register, for tests that break the rules on purpose. */
 static inline uint32_t drv_mmio_read(const struct drv_mmio *m, uint32_t reg)
 {
-	return drv_io_read32(m->base + reg);
+	return drv_io_read(m->regs.base + reg, 4);
 }
 
 static inline void drv_mmio_write(const struct drv_mmio *m, uint32_t reg, uint32_t v)
 {
-	drv_io_write32(m->base + reg, v);
+	drv_io_write(m->regs.base + reg, 4, v);
 }

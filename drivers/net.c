@@ -215,28 +215,31 @@ int drv_net_ctrl(struct drv_net *n, uint8_t class, uint8_t cmd, const void *data
 	return used != 1 ? DRV_BROKEN : ack ? DRV_ERROR : 0;
 }
 
+/* A command that comes with a feature of its own. */
+static int ctrl(struct drv_net *n, unsigned feature, uint8_t class, uint8_t cmd, const void *data,
+	uint32_t len)
+{
+	return drv_has(n->dev, feature) ? drv_net_ctrl(n, class, cmd, data, len) : DRV_UNSUPPORTED;
+}
+
 int drv_net_set_mac(struct drv_net *n, const uint8_t mac[6])
 {
-	if (!drv_has(n->dev, VIRTIO_NET_F_CTRL_MAC_ADDR))
-		return DRV_UNSUPPORTED;
-	return drv_net_ctrl(n, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6);
+	return ctrl(n, VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_CTRL_MAC,
+		VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6);
 }
 
 int drv_net_rx_mode(struct drv_net *n, uint8_t mode, bool on)
 {
-	unsigned need = mode <= VIRTIO_NET_CTRL_RX_ALLMULTI ? VIRTIO_NET_F_CTRL_RX
-							    : VIRTIO_NET_F_CTRL_RX_EXTRA;
+	bool extra = mode > VIRTIO_NET_CTRL_RX_ALLMULTI;
 	uint8_t v = on;
 
-	return drv_has(n->dev, need) ? drv_net_ctrl(n, VIRTIO_NET_CTRL_RX, mode, &v, 1)
-				     : DRV_UNSUPPORTED;
+	return ctrl(n, extra ? VIRTIO_NET_F_CTRL_RX_EXTRA : VIRTIO_NET_F_CTRL_RX,
+		VIRTIO_NET_CTRL_RX, mode, &v, 1);
 }
 
 int drv_net_vlan(struct drv_net *n, uint16_t vid, bool on)
 {
-	if (!drv_has(n->dev, VIRTIO_NET_F_CTRL_VLAN))
-		return DRV_UNSUPPORTED;
-	return drv_net_ctrl(n, VIRTIO_NET_CTRL_VLAN,
+	return ctrl(n, VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN,
 		on ? VIRTIO_NET_CTRL_VLAN_ADD : VIRTIO_NET_CTRL_VLAN_DEL, &vid, 2);
 }
 
@@ -245,8 +248,6 @@ int drv_net_mac_table(struct drv_net *n, const uint8_t (*macs)[6], unsigned n_un
 	uint32_t counts[2] = { n_uni, n_multi };
 	uint8_t data[DRV_NET_CTRL_MAX], *p = data;
 
-	if (!drv_has(n->dev, VIRTIO_NET_F_CTRL_RX))
-		return DRV_UNSUPPORTED;
 	if (n_uni > DRV_NET_CTRL_MAX || n_multi > DRV_NET_CTRL_MAX ||
 		8 + 6 * (n_uni + n_multi) > DRV_NET_CTRL_MAX)
 		return DRV_INVALID;
@@ -255,13 +256,12 @@ int drv_net_mac_table(struct drv_net *n, const uint8_t (*macs)[6], unsigned n_un
 		__builtin_memcpy(p + 4, macs, 6 * counts[i]);
 		p += 4 + 6 * counts[i];
 	}
-	return drv_net_ctrl(
-		n, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data, (uint32_t)(p - data));
+	return ctrl(n, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
+		data, (uint32_t)(p - data));
 }
 
 int drv_net_announced(struct drv_net *n)
 {
-	if (!drv_has(n->dev, VIRTIO_NET_F_GUEST_ANNOUNCE))
-		return DRV_UNSUPPORTED;
-	return drv_net_ctrl(n, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, &n->mac, 0);
+	return ctrl(n, VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE,
+		VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0);
 }

@@ -43,55 +43,42 @@ uint8_t drv_pci_cap(const struct drv_pci *p, uint8_t id, uint8_t after)
 	return 0;
 }
 
-/* Queue registers. */
+/* Common configuration. */
 
-static uint32_t common_get(struct drv_dev *dev, uint32_t at, unsigned width)
+static const struct drv_reg_map map = {
+	.offered_sel = { DRV_PCI_DEVICE_FEATURE_SELECT, 4 },
+	.offered = { DRV_PCI_DEVICE_FEATURE, 4 },
+	.accepted_sel = { DRV_PCI_DRIVER_FEATURE_SELECT, 4 },
+	.accepted = { DRV_PCI_DRIVER_FEATURE, 4 },
+	.status = { DRV_PCI_DEVICE_STATUS, 1 },
+	.generation = { DRV_PCI_CONFIG_GENERATION, 1 },
+	.queue_sel = { DRV_PCI_QUEUE_SELECT, 2 },
+	.queue_max = { DRV_PCI_QUEUE_SIZE, 2 },
+	.queue_size = { DRV_PCI_QUEUE_SIZE, 2 },
+	.queue_ready = { DRV_PCI_QUEUE_ENABLE, 2 },
+	.queue_reset = { DRV_PCI_QUEUE_RESET, 2 },
+	.queue_desc = DRV_PCI_QUEUE_DESC,
+	.queue_driver = DRV_PCI_QUEUE_DRIVER,
+	.queue_device = DRV_PCI_QUEUE_DEVICE,
+};
+
+static uint16_t get16(const struct drv_pci *p, uint32_t at)
 {
-	return drv_io_read(pci(dev)->common + at, width);
+	return (uint16_t)drv_io_read(p->regs.base + at, 2);
 }
 
-static void common_put(struct drv_dev *dev, uint32_t at, unsigned width, uint32_t v)
+static void put16(const struct drv_pci *p, uint32_t at, uint16_t v)
 {
-	drv_io_write(pci(dev)->common + at, width, v);
-}
-
-static void common_put64(struct drv_dev *dev, uint32_t at, uint64_t v)
-{
-	common_put(dev, at, 4, (uint32_t)v);
-	common_put(dev, at + 4, 4, (uint32_t)(v >> 32));
-}
-
-static int features(struct drv_dev *dev, uint64_t *offered)
-{
-	common_put(dev, DRV_PCI_DEVICE_FEATURE_SELECT, 4, 0);
-	*offered = common_get(dev, DRV_PCI_DEVICE_FEATURE, 4);
-	common_put(dev, DRV_PCI_DEVICE_FEATURE_SELECT, 4, 1);
-	*offered |= (uint64_t)common_get(dev, DRV_PCI_DEVICE_FEATURE, 4) << 32;
-	return 0;
-}
-
-static int accept(struct drv_dev *dev, uint64_t v)
-{
-	common_put(dev, DRV_PCI_DRIVER_FEATURE_SELECT, 4, 0);
-	common_put(dev, DRV_PCI_DRIVER_FEATURE, 4, (uint32_t)v);
-	common_put(dev, DRV_PCI_DRIVER_FEATURE_SELECT, 4, 1);
-	common_put(dev, DRV_PCI_DRIVER_FEATURE, 4, (uint32_t)(v >> 32));
-	return 0;
-}
-
-static int status(struct drv_dev *dev, uint8_t *v)
-{
-	*v = (uint8_t)common_get(dev, DRV_PCI_DEVICE_STATUS, 1);
-	return 0;
+	drv_io_write(p->regs.base + at, 2, v);
 }
 
 /* Connects an interrupt of the device with a vector; the device may refuse (4.1.5.1.2). */
-static int set_vector(struct drv_dev *dev, uint32_t at, uint16_t q)
+static int set_vector(struct drv_pci *p, uint32_t at, uint16_t q)
 {
-	uint16_t v = drv_irq_vector(&pci(dev)->irq, q);
+	uint16_t v = drv_irq_vector(&p->regs.irq, q);
 
-	common_put(dev, at, 2, v);
-	return common_get(dev, at, 2) == v ? 0 : DRV_REFUSED;
+	put16(p, at, v);
+	return get16(p, at) == v ? 0 : DRV_REFUSED;
 }
 
 static int set_status(struct drv_dev *dev, uint8_t v)
@@ -100,45 +87,9 @@ static int set_status(struct drv_dev *dev, uint8_t v)
 
 	/* A reset has disconnected it. */
 	if (v & VIRTIO_S_DRIVER_OK && pci(dev)->msix)
-		r = set_vector(dev, DRV_PCI_CONFIG_MSIX_VECTOR, DRV_CONFIG);
-	common_put(dev, DRV_PCI_DEVICE_STATUS, 1, v);
+		r = set_vector(pci(dev), DRV_PCI_CONFIG_MSIX_VECTOR, DRV_CONFIG);
+	drv_regs_ops.set_status(dev, v);
 	return r;
-}
-
-static int config_read(struct drv_dev *dev, uint32_t offset, void *buf, uint32_t len)
-{
-	struct drv_pci *p = pci(dev);
-
-	if (offset > p->device_len || len > p->device_len - offset)
-		return DRV_INVALID;
-	drv_io_get(p->device, offset, buf, len);
-	return 0;
-}
-
-static int config_write(struct drv_dev *dev, uint32_t offset, const void *buf, uint32_t len)
-{
-	struct drv_pci *p = pci(dev);
-
-	if (offset > p->device_len || len > p->device_len - offset)
-		return DRV_INVALID;
-	drv_io_put(p->device, offset, buf, len);
-	return 0;
-}
-
-static int generation(struct drv_dev *dev, uint32_t *v)
-{
-	*v = common_get(dev, DRV_PCI_CONFIG_GENERATION, 1);
-	return 0;
-}
-
-static int queue_max(struct drv_dev *dev, uint16_t q, uint16_t *max)
-{
-	uint32_t v;
-
-	common_put(dev, DRV_PCI_QUEUE_SELECT, 2, q);
-	v = common_get(dev, DRV_PCI_QUEUE_SIZE, 2);
-	*max = (uint16_t)(v < 32768 ? v : 32768);
-	return 0;
 }
 
 uintptr_t drv_pci_notify_addr(struct drv_pci *p, uint16_t q)
@@ -146,8 +97,8 @@ uintptr_t drv_pci_notify_addr(struct drv_pci *p, uint16_t q)
 	uint32_t len = drv_has(&p->dev, VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
 	uint64_t off;
 
-	common_put(&p->dev, DRV_PCI_QUEUE_SELECT, 2, q);
-	off = (uint64_t)common_get(&p->dev, DRV_PCI_QUEUE_NOTIFY_OFF, 2) * p->notify_multiplier;
+	put16(p, DRV_PCI_QUEUE_SELECT, q);
+	off = (uint64_t)get16(p, DRV_PCI_QUEUE_NOTIFY_OFF) * p->notify_multiplier;
 	return off + len <= p->notify_len ? p->notify + (uintptr_t)off : 0;
 }
 
@@ -161,39 +112,17 @@ static int look_up_notify(struct drv_dev *dev, uint16_t q)
 	p->queues[q].at = drv_pci_notify_addr(p, q);
 	p->queues[q].data = q;
 	if (drv_has(dev, VIRTIO_F_NOTIF_CONFIG_DATA))
-		p->queues[q].data = (uint16_t)common_get(dev, DRV_PCI_QUEUE_NOTIF_CONFIG_DATA, 2);
+		p->queues[q].data = get16(p, DRV_PCI_QUEUE_NOTIF_CONFIG_DATA);
 	return p->queues[q].at ? 0 : DRV_REFUSED;
 }
 
 static int queue_start(struct drv_dev *dev, uint16_t q, const struct drv_queue_addr *addr)
 {
-	int r = look_up_notify(dev, q);
+	int r = look_up_notify(dev, q); /* which selects the queue */
 
-	if (r)
-		return r;
-	common_put(dev, DRV_PCI_QUEUE_SELECT, 2, q);
-	common_put(dev, DRV_PCI_QUEUE_SIZE, 2, addr->size);
-	if (pci(dev)->msix)
-		r = set_vector(dev, DRV_PCI_QUEUE_MSIX_VECTOR, q);
-	if (r)
-		return r;
-	common_put64(dev, DRV_PCI_QUEUE_DESC, addr->desc);
-	common_put64(dev, DRV_PCI_QUEUE_DRIVER, addr->driver);
-	common_put64(dev, DRV_PCI_QUEUE_DEVICE, addr->device);
-	common_put(dev, DRV_PCI_QUEUE_ENABLE, 2, 1);
-	return common_get(dev, DRV_PCI_QUEUE_ENABLE, 2) == 1 ? 0 : DRV_REFUSED;
-}
-
-static int queue_reset(struct drv_dev *dev, uint16_t q, uint64_t until)
-{
-	if (pci(dev)->common_len < DRV_PCI_QUEUE_RESET + 2)
-		return DRV_UNSUPPORTED;
-	common_put(dev, DRV_PCI_QUEUE_SELECT, 2, q);
-	common_put(dev, DRV_PCI_QUEUE_RESET, 2, 1);
-	while (common_get(dev, DRV_PCI_QUEUE_RESET, 2))
-		if (drv_now(dev) > until)
-			return DRV_TIMEOUT;
-	return common_get(dev, DRV_PCI_QUEUE_ENABLE, 2) ? DRV_REFUSED : 0;
+	if (!r && pci(dev)->msix)
+		r = set_vector(pci(dev), DRV_PCI_QUEUE_MSIX_VECTOR, q);
+	return r ? r : drv_regs_ops.queue_start(dev, q, addr);
 }
 
 static int notify(struct drv_dev *dev, uint16_t q, uint32_t next)
@@ -204,15 +133,10 @@ static int notify(struct drv_dev *dev, uint16_t q, uint32_t next)
 	if (r)
 		return r;
 	if (drv_has(dev, VIRTIO_F_NOTIFICATION_DATA))
-		drv_io_write32(p->queues[q].at, p->queues[q].data | next << 16);
+		drv_io_write(p->queues[q].at, 4, p->queues[q].data | next << 16);
 	else
-		drv_io_write16(p->queues[q].at, p->queues[q].data);
+		drv_io_write(p->queues[q].at, 2, p->queues[q].data);
 	return 0;
-}
-
-static int interrupts(struct drv_dev *dev, uint16_t q, uint32_t *count)
-{
-	return drv_irq_take(&pci(dev)->irq, q, count);
 }
 
 /* Capabilities. */
@@ -228,25 +152,6 @@ static uintptr_t region(const struct drv_pci *p, unsigned bar, uint64_t offset, 
 	return at <= UINTPTR_MAX && len <= UINTPTR_MAX - at ? (uintptr_t)at : 0;
 }
 
-static int shm(struct drv_dev *dev, uint8_t id, void **mem, uint64_t *len)
-{
-	struct drv_pci *p = pci(dev);
-	uint8_t at = 0;
-
-	for (unsigned n = 0; n < CAPS_MAX && (at = drv_pci_cap(p, DRV_PCI_CAP_VENDOR, at)); n++) {
-		uint64_t offset;
-
-		if (drv_pci_read(p, at + 3, 1) != DRV_PCI_CFG_SHM ||
-			drv_pci_read(p, at + 5, 1) != id || at > 0xff - 24 + 1)
-			continue;
-		offset = drv_pci_read(p, at + 8, 4) | (uint64_t)drv_pci_read(p, at + 16, 4) << 32;
-		*len = drv_pci_read(p, at + 12, 4) | (uint64_t)drv_pci_read(p, at + 20, 4) << 32;
-		*mem = (void *)region(p, drv_pci_read(p, at + 4, 1), offset, *len);
-		return *mem ? 0 : DRV_UNSUPPORTED;
-	}
-	return DRV_UNSUPPORTED;
-}
-
 /* Takes a structure that can be reached and is the first of its type (4.1.4). */
 static void take_cap(struct drv_pci *p, uint8_t cap)
 {
@@ -258,18 +163,18 @@ static void take_cap(struct drv_pci *p, uint8_t cap)
 		p->cfg_cap = cap;
 	if (!at)
 		return;
-	if (type == DRV_PCI_CFG_COMMON && !p->common && len >= COMMON_MIN && offset % 4 == 0) {
-		p->common = at;
-		p->common_len = len;
+	if (type == DRV_PCI_CFG_COMMON && !p->regs.base && len >= COMMON_MIN && offset % 4 == 0) {
+		p->regs.base = at;
+		p->regs.len = len;
 	} else if (type == DRV_PCI_CFG_NOTIFY && !p->notify && offset % 2 == 0) {
 		p->notify = at;
 		p->notify_len = len;
 		p->notify_multiplier = drv_pci_read(p, cap + 16, 4);
 	} else if (type == DRV_PCI_CFG_ISR && !p->isr && len) {
 		p->isr = at;
-	} else if (type == DRV_PCI_CFG_DEVICE && !p->device && offset % 4 == 0) {
-		p->device = at;
-		p->device_len = len;
+	} else if (type == DRV_PCI_CFG_DEVICE && !p->regs.config && offset % 4 == 0) {
+		p->regs.config = at;
+		p->regs.config_len = len;
 	}
 }
 
@@ -308,31 +213,27 @@ static void read_bars(struct drv_pci *p)
 		p, DRV_PCI_COMMAND, 2, command | DRV_PCI_COMMAND_MEMORY | DRV_PCI_COMMAND_MASTER);
 }
 
-static const struct drv_ops pci_ops = {
-	.name = "pci",
-	.features = features,
-	.accept = accept,
-	.status = status,
-	.set_status = set_status,
-	.config_read = config_read,
-	.config_write = config_write,
-	.generation = generation,
-	.queue_max = queue_max,
-	.queue_start = queue_start,
-	.queue_reset = queue_reset,
-	.notify = notify,
-	.shm = shm,
-};
-
 int drv_pci_open(struct drv_pci *p, const struct drv_platform *platform,
 	const struct drv_pci_host *host, uint16_t bdf, void *mem, size_t len)
 {
 	uint32_t id;
 	uint8_t at = 0;
 
-	*p = (struct drv_pci){ .ops = pci_ops, .host = host, .bdf = bdf };
+	*p = (struct drv_pci){
+		.host = host,
+		.bdf = bdf,
+		.regs = { .map = &map, .ops = drv_regs_ops },
+	};
+	p->regs.ops.name = "pci";
+	p->regs.ops.set_status = set_status;
+	p->regs.ops.queue_start = queue_start;
+	p->regs.ops.notify = notify;
 	p->dev = (struct drv_dev){
-		.ops = &p->ops, .platform = platform, .mem = mem, .mem_len = len
+		.ops = &p->regs.ops,
+		.regs = &p->regs,
+		.platform = platform,
+		.mem = mem,
+		.mem_len = len,
 	};
 	id = drv_pci_read(p, DRV_PCI_ID, 4);
 	if ((id & 0xffff) != 0x1af4 || id >> 16 < 0x1000 || id >> 16 > 0x107f)
@@ -344,7 +245,7 @@ int drv_pci_open(struct drv_pci *p, const struct drv_platform *platform,
 		if (at <= 0xff - 20 + 1)
 			take_cap(p, at);
 	find_msix(p);
-	if (!p->common || !p->notify || !p->isr) {
+	if (!p->regs.base || !p->notify || !p->isr) {
 		drv_log(platform,
 			"pci: registers missing, in I/O space, or in a BAR without address");
 		return DRV_UNSUPPORTED;
@@ -368,13 +269,12 @@ int drv_pci_use_msix(struct drv_pci *p, const struct drv_pci_msi *msi, unsigned 
 	for (unsigned i = 0; i < n; i++) {
 		uintptr_t entry = p->msix_table + i * MSIX_ENTRY;
 
-		drv_io_write32(entry, (uint32_t)msi[i].addr);
-		drv_io_write32(entry + 4, (uint32_t)(msi[i].addr >> 32));
-		drv_io_write32(entry + 8, msi[i].data);
-		drv_io_write32(entry + 12, 0); /* not masked */
+		drv_io_write(entry, 4, (uint32_t)msi[i].addr);
+		drv_io_write(entry + 4, 4, (uint32_t)(msi[i].addr >> 32));
+		drv_io_write(entry + 8, 4, msi[i].data);
+		drv_io_write(entry + 12, 4, 0); /* not masked */
 	}
-	p->irq.nvectors = (uint16_t)n;
-	p->ops.interrupts = interrupts;
+	drv_regs_use_irq(&p->regs, (uint16_t)n);
 	return 0;
 }
 
@@ -382,8 +282,7 @@ void drv_pci_use_intx(struct drv_pci *p)
 {
 	if (p->msix_cap)
 		set_msix(p, false);
-	p->irq.nvectors = 2;
-	p->ops.interrupts = interrupts;
+	drv_regs_use_irq(&p->regs, 2);
 	drv_pci_write(p, DRV_PCI_COMMAND, 2,
 		drv_pci_read(p, DRV_PCI_COMMAND, 2) & ~DRV_PCI_COMMAND_NO_INTX);
 }
@@ -391,13 +290,13 @@ void drv_pci_use_intx(struct drv_pci *p)
 void drv_pci_message(struct drv_pci *p, uint16_t vector)
 {
 	if (vector < DRV_IRQ_VECTORS)
-		p->irq.count[vector]++;
+		p->regs.irq.count[vector]++;
 }
 
 bool drv_pci_interrupt(struct drv_pci *p)
 {
-	uint32_t v = drv_io_read8(p->isr) & 3; /* which takes it back */
+	uint32_t v = drv_io_read(p->isr, 1) & 3; /* which takes it back */
 
-	drv_irq_status(&p->irq, v);
+	drv_irq_status(&p->regs.irq, v);
 	return v;
 }

@@ -12,8 +12,7 @@
  */
 #pragma once
 
-#include "io.h"
-#include "irq.h"
+#include "regs.h"
 
 #define DRV_PCI_QUEUES 64u /* that can be notified */
 
@@ -44,7 +43,6 @@ enum {
 	DRV_PCI_CFG_ISR = 3,
 	DRV_PCI_CFG_DEVICE = 4,
 	DRV_PCI_CFG_PCI = 5,
-	DRV_PCI_CFG_SHM = 8,
 };
 
 /* Offsets in the common configuration (4.1.4.3). */
@@ -68,8 +66,6 @@ enum {
 	DRV_PCI_QUEUE_NOTIF_CONFIG_DATA = 56,
 	DRV_PCI_QUEUE_RESET = 58,
 };
-
-#define DRV_PCI_NO_VECTOR 0xffffu
 
 /* Access to configuration space. `bdf` is bus << 8 | device << 3 | function, `width` 1, 2 or 4,
  * `offset` a multiple of it. Registers that nobody answers for read as ones. */
@@ -101,18 +97,16 @@ struct drv_pci_bar {
 
 struct drv_pci {
 	struct drv_dev dev; /* what the classes want */
-	struct drv_ops ops;
 	const struct drv_pci_host *host;
 	uint16_t bdf;
 	struct drv_pci_bar bars[6];
 	/* Registers, as addresses for the processor; 0: none. */
-	uintptr_t common, notify, isr, device, msix_table, msix_pba;
-	uint32_t common_len, notify_len, device_len;
-	uint32_t notify_multiplier;
+	struct drv_regs regs; /* common and device-specific configuration */
+	uintptr_t notify, isr, msix_table, msix_pba;
+	uint32_t notify_len, notify_multiplier;
 	uint8_t cfg_cap, msix_cap; /* in configuration space; 0: none */
-	uint16_t msix_vectors;	   /* of the device; irq.nvectors is how many are in use */
+	uint16_t msix_vectors;	   /* of the device; regs.irq.nvectors is how many are in use */
 	bool msix;		   /* in use */
-	struct drv_irq irq;
 	struct {
 		uintptr_t at; /* notification address; 0: not looked up yet */
 		uint16_t data;

@@ -65,16 +65,15 @@ static int say(
 /* The answer to a packet that belongs to no connection. */
 static int refuse(struct drv_vsock *v, const struct hdr *to)
 {
-	struct hdr h = {
-		.src_cid = v->cid,
-		.dst_cid = to->src_cid,
-		.src_port = to->dst_port,
-		.dst_port = to->src_port,
+	struct drv_vsock_conn none = {
+		.v = v,
+		.peer_cid = to->src_cid,
+		.peer_port = to->src_port,
+		.port = to->dst_port,
 		.type = to->type,
-		.op = OP_RST,
 	};
 
-	return to->op == OP_RST ? 0 : transmit(v, &h, NULL);
+	return to->op == OP_RST ? 0 : say(&none, OP_RST, 0, NULL, 0);
 }
 
 /* Connections. */
@@ -150,8 +149,6 @@ static int handle(struct drv_vsock_conn *c, const struct hdr *h, const uint8_t *
 {
 	bool connecting = c->state == DRV_VSOCK_CONNECTING;
 
-	c->peer_alloc = h->buf_alloc;
-	c->peer_read = h->fwd_cnt;
 	if (h->op == OP_RST) {
 		bool done = c->shut == DRV_VSOCK_SHUT_BOTH || c->peer_shut == DRV_VSOCK_SHUT_BOTH;
 
@@ -183,8 +180,6 @@ static int answer_request(struct drv_vsock_conn *c, const struct hdr *h)
 {
 	c->peer_cid = h->src_cid;
 	c->peer_port = h->src_port;
-	c->peer_alloc = h->buf_alloc;
-	c->peer_read = h->fwd_cnt;
 	c->state = DRV_VSOCK_OPEN;
 	return say(c, OP_RESPONSE, 0, NULL, 0);
 }
@@ -204,10 +199,14 @@ static int packet(struct drv_vsock *v, const uint8_t *buf, uint32_t len)
 	c = find(v, &h, false);
 	if (c && c->end_in - c->end_out == DRV_VSOCK_MESSAGES && h.op == OP_RW)
 		return DRV_FULL;
-	if (c)
-		return handle(c, &h, buf + sizeof(h));
-	c = h.op == OP_REQUEST ? find(v, &h, true) : NULL;
-	return c ? answer_request(c, &h) : refuse(v, &h);
+	if (!c && h.op == OP_REQUEST)
+		c = find(v, &h, true);
+	if (!c)
+		return refuse(v, &h);
+	c->peer_alloc = h.buf_alloc;
+	c->peer_read = h.fwd_cnt;
+	return c->state == DRV_VSOCK_LISTENING ? answer_request(c, &h)
+					       : handle(c, &h, buf + sizeof(h));
 }
 
 /* The other end of all connections is gone (5.10.6.7); who listens goes on. */

@@ -5,7 +5,11 @@
 #include "conformance/cases/cases.h"
 #include "drivers/blk.h"
 
-#define VIRTIO_BLK_F_ZONED 17
+/* Features that the driver has no use for. */
+#define VIRTIO_BLK_F_SEG_MAX  2
+#define VIRTIO_BLK_F_TOPOLOGY 10
+#define VIRTIO_BLK_F_MQ	      12
+#define VIRTIO_BLK_F_ZONED    17
 
 /* Offsets in the configuration space (5.2.4). */
 enum {

@@ -268,19 +268,19 @@ static void notify_no_queue(struct cf *c)
 static void odd_accesses(struct cf *c)
 {
 	struct drv_queue *q = cf_up_probe(c, 0);
-	uintptr_t base = mmio_of(c)->base;
+	uintptr_t base = mmio_of(c)->regs.base;
 
 	if (!q)
 		return;
 	for (uint32_t at = 0; at < DRV_MMIO_CONFIG; at++) {
-		drv_io_read8(base + at);
+		drv_io_read(base + at, 1);
 		if (at % 2 == 0)
-			drv_io_read16(base + at);
+			drv_io_read(base + at, 2);
 		if (at % 4 == 0)
-			drv_io_read32(base + at);
+			drv_io_read(base + at, 4);
 	}
-	drv_io_write8(base + DRV_MMIO_QUEUE_SEL, 0xff);
-	drv_io_write16(base + DRV_MMIO_QUEUE_SIZE, 0xffff);
+	drv_io_write(base + DRV_MMIO_QUEUE_SEL, 1, 0xff);
+	drv_io_write(base + DRV_MMIO_QUEUE_SIZE, 2, 0xffff);
 	put(c, DRV_MMIO_MAGIC, 0);
 	put(c, DRV_MMIO_DEVICE_ID, 0xffffffff);
 	put(c, DRV_MMIO_QUEUE_SIZE_MAX, 0xffffffff);

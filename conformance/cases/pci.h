@@ -7,6 +7,7 @@
 
 #define PCI_CAP_LEN_MIN	   16u
 #define PCI_CAP_NOTIFY_LEN 20u
+#define PCI_NO_VECTOR	   0xffffu
 
 /* A virtio capability (VIRTIO 1.4, 4.1.4). */
 struct pci_vcap {

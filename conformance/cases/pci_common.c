@@ -203,9 +203,9 @@ static void notify_no_queue(struct cf *c)
 
 	if (!q || !cf_check(c, at, "queue_notify_off leads out of the structure"))
 		return;
-	drv_io_write16(at, n);
-	drv_io_write16(at, 0x7fff);
-	drv_io_write16(at, 0xffff);
+	drv_io_write(at, 2, n);
+	drv_io_write(at, 2, 0x7fff);
+	drv_io_write(at, 2, 0xffff);
 	cf_must_go_on(c, q);
 }
 
@@ -213,21 +213,21 @@ static void notify_no_queue(struct cf *c)
 static void odd_widths(struct cf *c)
 {
 	struct drv_queue *q = cf_up_probe(c, 0);
-	uintptr_t base = pci_of(c)->common;
+	uintptr_t base = pci_of(c)->regs.base;
 
 	if (!q)
 		return;
 	for (uint32_t at = 0; at < DRV_PCI_QUEUE_NOTIF_CONFIG_DATA; at++) {
-		drv_io_read8(base + at);
+		drv_io_read(base + at, 1);
 		if (at % 2 == 0)
-			drv_io_read16(base + at);
+			drv_io_read(base + at, 2);
 		if (at % 4 == 0)
-			drv_io_read32(base + at);
+			drv_io_read(base + at, 4);
 	}
-	drv_io_write8(base + DRV_PCI_DEVICE_FEATURE_SELECT, 0xff);
-	drv_io_write16(base + DRV_PCI_DRIVER_FEATURE_SELECT, 0xffff);
-	drv_io_write8(base + DRV_PCI_NUM_QUEUES, 0xff);
-	drv_io_write8(base + DRV_PCI_QUEUE_SELECT + 1, 0xff);
+	drv_io_write(base + DRV_PCI_DEVICE_FEATURE_SELECT, 1, 0xff);
+	drv_io_write(base + DRV_PCI_DRIVER_FEATURE_SELECT, 2, 0xffff);
+	drv_io_write(base + DRV_PCI_NUM_QUEUES, 1, 0xff);
+	drv_io_write(base + DRV_PCI_QUEUE_SELECT + 1, 1, 0xff);
 	pci_select(c, q->index);
 	cf_must_go_on(c, q);
 }

@@ -10,6 +10,7 @@
 #define REVISION     0x08
 #define CAPS_MAX     48u /* that fit into 192 bytes */
 #define CAPS_FIRST   0x40u
+#define SHM_CAP	     8u /* its type (4.1.4) */
 #define SHM_LEN	     24u
 #define CFG_VENDOR   9u
 #define COMMON_LEN   56u /* without what only some features bring */
@@ -156,7 +157,7 @@ static void shared_memory(struct cf *c)
 		uint64_t offset, length;
 		uint8_t id;
 
-		if (cap.type != DRV_PCI_CFG_SHM)
+		if (cap.type != SHM_CAP)
 			continue;
 		if (!cf_check(c, cap.len >= SHM_LEN && cap.at <= 0x100 - SHM_LEN,
 			    "the capability at 0x%x has length %u", cap.at, cap.len))

@@ -50,7 +50,7 @@ static void end_silence(struct cf *c, const struct silence *s)
 	struct drv_pci *p = pci_of(c);
 
 	drv_reset(cf_dev(c));
-	drv_io_read8(p->isr);
+	drv_io_read(p->isr, 1);
 	p->msix = s->msix;
 	if (p->msix_cap)
 		drv_pci_write(p, p->msix_cap + MSIX_CONTROL, 2, s->control);
@@ -66,7 +66,7 @@ static bool pending(struct cf *c)
 		if (drv_now(cf_dev(c)) > limit)
 			return cf_check(c, false,
 				"the Interrupt Status bit stays 0 after an event (ISR is %u)",
-				drv_io_read8(pci_of(c)->isr));
+				drv_io_read(pci_of(c)->isr, 1));
 	return true;
 }
 
@@ -77,9 +77,9 @@ static void check_isr(struct cf *c, uint8_t want)
 
 	if (!pending(c))
 		return;
-	isr = drv_io_read8(p->isr);
+	isr = drv_io_read(p->isr, 1);
 	cf_check(c, isr & want, "ISR is %u, must have bit 0x%x", isr, want);
-	cf_eq(c, drv_io_read8(p->isr), 0, "ISR, read again,");
+	cf_eq(c, drv_io_read(p->isr, 1), 0, "ISR, read again,");
 	cf_eq(c, drv_pci_read(p, DRV_PCI_STATUS, 2) & INTERRUPT_STATUS, 0,
 		"the Interrupt Status bit after ISR was read");
 }
@@ -92,7 +92,7 @@ static void isr_used(struct cf *c)
 	silence(c, &s);
 	q = cf_up_probe(c, 0);
 	if (q) {
-		drv_io_read8(pci_of(c)->isr); /* whatever starting the device brought */
+		drv_io_read(pci_of(c)->isr, 1); /* whatever starting the device brought */
 		if (cf_probe_works(c, q))
 			check_isr(c, ISR_QUEUE);
 	}
@@ -107,7 +107,7 @@ static void isr_config(struct cf *c)
 	silence(c, &s);
 	q = cf_up_probe(c, 0);
 	if (q) {
-		drv_io_read8(pci_of(c)->isr);
+		drv_io_read(pci_of(c)->isr, 1);
 		if (pci_break(c, q))
 			check_isr(c, ISR_CONFIG);
 	}
@@ -162,9 +162,9 @@ static void map_every(struct cf *c)
 			map_one(c, DRV_PCI_QUEUE_MSIX_VECTOR, vector, vector);
 		}
 	}
-	map_one(c, DRV_PCI_CONFIG_MSIX_VECTOR, DRV_PCI_NO_VECTOR, DRV_PCI_NO_VECTOR);
+	map_one(c, DRV_PCI_CONFIG_MSIX_VECTOR, PCI_NO_VECTOR, PCI_NO_VECTOR);
 	pci_select(c, 0);
-	map_one(c, DRV_PCI_QUEUE_MSIX_VECTOR, DRV_PCI_NO_VECTOR, DRV_PCI_NO_VECTOR);
+	map_one(c, DRV_PCI_QUEUE_MSIX_VECTOR, PCI_NO_VECTOR, PCI_NO_VECTOR);
 }
 
 static void map_invalid(struct cf *c)
@@ -177,9 +177,9 @@ static void map_invalid(struct cf *c)
 	pci_select(c, 0);
 	for (unsigned i = 0; i < sizeof(invalid) / sizeof(*invalid); i++) {
 		map_one(c, DRV_PCI_CONFIG_MSIX_VECTOR, 0, 0);
-		map_one(c, DRV_PCI_CONFIG_MSIX_VECTOR, invalid[i], DRV_PCI_NO_VECTOR);
+		map_one(c, DRV_PCI_CONFIG_MSIX_VECTOR, invalid[i], PCI_NO_VECTOR);
 		map_one(c, DRV_PCI_QUEUE_MSIX_VECTOR, 0, 0);
-		map_one(c, DRV_PCI_QUEUE_MSIX_VECTOR, invalid[i], DRV_PCI_NO_VECTOR);
+		map_one(c, DRV_PCI_QUEUE_MSIX_VECTOR, invalid[i], PCI_NO_VECTOR);
 	}
 }
 
@@ -195,11 +195,11 @@ static void reset_unmaps(struct cf *c)
 		pci_put(c, DRV_PCI_QUEUE_MSIX_VECTOR, 2, 0);
 	}
 	drv_reset(cf_dev(c));
-	cf_eq(c, pci_get(c, DRV_PCI_CONFIG_MSIX_VECTOR, 2), DRV_PCI_NO_VECTOR,
+	cf_eq(c, pci_get(c, DRV_PCI_CONFIG_MSIX_VECTOR, 2), PCI_NO_VECTOR,
 		"config_msix_vector after a reset");
 	for (unsigned q = 0; q < queues && q < 64; q++) {
 		pci_select(c, (uint16_t)q);
-		cf_eq(c, pci_get(c, DRV_PCI_QUEUE_MSIX_VECTOR, 2), DRV_PCI_NO_VECTOR,
+		cf_eq(c, pci_get(c, DRV_PCI_QUEUE_MSIX_VECTOR, 2), PCI_NO_VECTOR,
 			"queue_msix_vector after a reset");
 	}
 }
@@ -211,7 +211,7 @@ struct counts {
 
 static struct counts count(struct cf *c)
 {
-	const struct drv_irq *irq = &pci_of(c)->irq;
+	const struct drv_irq *irq = &pci_of(c)->regs.irq;
 	struct counts k;
 
 	for (unsigned v = 0; v < DRV_IRQ_VECTORS; v++)
@@ -235,7 +235,7 @@ static void wait_for_vector(struct cf *c, const struct counts *before, unsigned 
 	struct drv_dev *dev = cf_dev(c);
 	uint64_t limit = cf_limit(c);
 
-	while (pci_of(c)->irq.count[vector] == before->n[vector] && drv_now(dev) < limit)
+	while (pci_of(c)->regs.irq.count[vector] == before->n[vector] && drv_now(dev) < limit)
 		if (dev->platform->wait)
 			dev->platform->wait(dev->platform->ctx, dev, limit);
 }
@@ -248,7 +248,7 @@ static struct drv_queue *up_on(struct cf *c, uint16_t vector)
 
 	if (!q)
 		return NULL;
-	pci_put(c, DRV_PCI_CONFIG_MSIX_VECTOR, 2, DRV_PCI_NO_VECTOR);
+	pci_put(c, DRV_PCI_CONFIG_MSIX_VECTOR, 2, PCI_NO_VECTOR);
 	pci_select(c, q->index);
 	pci_put(c, DRV_PCI_QUEUE_MSIX_VECTOR, 2, vector);
 	return q;
@@ -256,7 +256,7 @@ static struct drv_queue *up_on(struct cf *c, uint16_t vector)
 
 static void delivered(struct cf *c)
 {
-	unsigned n = pci_of(c)->irq.nvectors;
+	unsigned n = pci_of(c)->regs.irq.nvectors;
 
 	if (!has_msix(c))
 		return;
@@ -279,7 +279,7 @@ static void unmapped_queue(struct cf *c)
 
 	if (!has_msix(c))
 		return;
-	q = up_on(c, DRV_PCI_NO_VECTOR);
+	q = up_on(c, PCI_NO_VECTOR);
 	before = count(c);
 	if (!q || !cf_probe_works(c, q))
 		return;
@@ -294,7 +294,7 @@ static void unmapped_config(struct cf *c)
 
 	if (!has_msix(c))
 		return;
-	q = up_on(c, DRV_PCI_NO_VECTOR);
+	q = up_on(c, PCI_NO_VECTOR);
 	before = count(c);
 	if (!q || !pci_break(c, q))
 		return;
@@ -306,11 +306,11 @@ static void config_delivered(struct cf *c)
 {
 	struct counts before;
 	struct drv_queue *q;
-	unsigned last = pci_of(c)->irq.nvectors - 1u;
+	unsigned last = pci_of(c)->regs.irq.nvectors - 1u;
 
 	if (!has_msix(c))
 		return;
-	q = up_on(c, DRV_PCI_NO_VECTOR);
+	q = up_on(c, PCI_NO_VECTOR);
 	pci_put(c, DRV_PCI_CONFIG_MSIX_VECTOR, 2, last);
 	before = count(c);
 	if (!q || !pci_break(c, q))
@@ -321,7 +321,7 @@ static void config_delivered(struct cf *c)
 
 static bool pending_bit(struct cf *c, unsigned vector)
 {
-	return drv_io_read32(pci_of(c)->msix_pba + vector / 32 * 4) >> vector % 32 & 1;
+	return drv_io_read(pci_of(c)->msix_pba + vector / 32 * 4, 4) >> vector % 32 & 1;
 }
 
 /* A masked vector is remembered in its pending bit, and fires when the mask goes. */
@@ -350,7 +350,7 @@ static void masked(struct cf *c, void (*mask)(struct cf *c, bool on))
 
 static void mask_vector(struct cf *c, bool on)
 {
-	drv_io_write32(pci_of(c)->msix_table + MSIX_MASK, on);
+	drv_io_write(pci_of(c)->msix_table + MSIX_MASK, 4, on);
 }
 
 static void mask_function(struct cf *c, bool on)

@@ -41,12 +41,12 @@ bool pci_find_vcap(struct cf *c, uint8_t type, struct pci_vcap *cap)
 
 uint32_t pci_get(struct cf *c, uint32_t at, unsigned width)
 {
-	return drv_io_read(pci_of(c)->common + at, width);
+	return drv_io_read(pci_of(c)->regs.base + at, width);
 }
 
 void pci_put(struct cf *c, uint32_t at, unsigned width, uint32_t v)
 {
-	drv_io_write(pci_of(c)->common + at, width, v);
+	drv_io_write(pci_of(c)->regs.base + at, width, v);
 }
 
 void pci_select(struct cf *c, uint16_t q)

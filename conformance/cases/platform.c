@@ -103,7 +103,7 @@ static void memory_apart(struct cf *c)
 		if (cf_text_same(dev->ops->name, "pci"))
 			cf_copy(at, ((struct drv_pci *)(void *)dev)->bars, sizeof(at));
 		else
-			at[0] = (struct drv_pci_bar){ ((struct drv_mmio *)(void *)dev)->base,
+			at[0] = (struct drv_pci_bar){ ((struct drv_mmio *)(void *)dev)->regs.base,
 				DRV_MMIO_CONFIG };
 		for (unsigned i = 0; i < 6 * g->nram; i++)
 			cf_check(c, !overlaps(&g->ram[i / 6], at[i % 6].addr, at[i % 6].len),

@@ -121,20 +121,20 @@ static inline bool bare_same(const char *a, const char *b)
  */
 static inline uint8_t bare_read8(uint64_t addr)
 {
-	return drv_io_read8((uintptr_t)addr);
+	return drv_io_read((uintptr_t)addr, 1);
 }
 
 static inline uint32_t bare_read32(uint64_t addr)
 {
-	return drv_io_read32((uintptr_t)addr);
+	return drv_io_read((uintptr_t)addr, 4);
 }
 
 static inline void bare_write8(uint64_t addr, uint8_t v)
 {
-	drv_io_write8((uintptr_t)addr, v);
+	drv_io_write((uintptr_t)addr, 1, v);
 }
 
 static inline void bare_write32(uint64_t addr, uint32_t v)
 {
-	drv_io_write32((uintptr_t)addr, v);
+	drv_io_write((uintptr_t)addr, 4, v);
 }

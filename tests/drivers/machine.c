@@ -154,7 +154,7 @@ static int visible_features(struct drv_dev *dev, uint64_t *offered)
 
 void machine_hide(struct machine *m, uint64_t features)
 {
-	struct drv_ops *ops = m->is_pci ? &m->dp.ops : &m->dm.ops;
+	struct drv_ops *ops = m->is_pci ? &m->dp.regs.ops : &m->dm.regs.ops;
 
 	m->hide = features;
 	if (!m->features)

@@ -23,8 +23,8 @@ FLAGS = ["-std=gnu17", "-ffreestanding", "-nostdlib", "-nostdinc", "-Os", "-Wall
 ALLOWED = {"memcpy", "memset", "memmove", "memcmp"}
 # The same by Arm's names, and division, which every compiler's runtime has.
 RUNTIME = re.compile(r"__aeabi_(mem(cpy|set|move|clr)[48]?|u?l?i?div(mod)?)$")
-# Lines of code: neither blank nor comment.
-LINES_MAX = 3000
+# Lines of code of .c and .h together: neither blank nor comment.
+LINES_MAX = 3210
 
 
 def tool(name):
@@ -122,8 +122,8 @@ def main(project):
             print(f"# {line}")
         print(f"{'not ok' if wrong else 'ok'} {n} - {name}")
         failed += bool(wrong)
-    code = lines_of_code(folder, "*.c")
-    print(f"# {code} lines of code, {lines_of_code(folder, '*.h')} of declarations")
+    code = lines_of_code(folder, "*.[ch]")
+    print(f"# {code} lines of code, of which {lines_of_code(folder, '*.h')} in headers")
     print(f"{'ok' if code < LINES_MAX else 'not ok'} {n + 1} - fewer than {LINES_MAX} lines of code")
     good = example_compiles(project)
     print(f"{'ok' if good else 'not ok'} {n + 2} - the example of the manual")

@@ -92,16 +92,6 @@ static void life_cycle(struct tap *t)
 	machine_close(m);
 }
 
-static void shared_memory(struct tap *t)
-{
-	struct machine *m = machine_open(kind, &vdev_rng, NULL);
-	uint64_t len;
-	void *p;
-
-	CHECK_EQ(t, m->dev->ops->shm(m->dev, 0, &p, &len), DRV_UNSUPPORTED);
-	machine_close(m);
-}
-
 /* A configuration space of tables, for buses and functions that our board does not have. */
 #define FAKE_FUNCTIONS 8u
 
@@ -285,7 +275,8 @@ static void bad_functions(struct tap *t)
 		memcpy(b.f[0].space + 0x10, "\0\0\1\x10", 4);
 		if (!drv_pci_open(&p, &none, &h, 0, NULL, 0)) {
 			/* What was taken lies inside the BAR. */
-			CHECK(t, p.common >= 0x10010000 && p.common + p.common_len <= 0x10018000);
+			CHECK(t, p.regs.base >= 0x10010000 &&
+					 p.regs.base + p.regs.len <= 0x10018000);
 			CHECK(t, p.notify >= 0x10010000 && p.notify + p.notify_len <= 0x10018000);
 			CHECK(t, p.isr >= 0x10010000 && p.isr < 0x10018000);
 		}
@@ -300,7 +291,7 @@ static void bad_functions(struct tap *t)
 		memcpy(b.f[0].space + 0x40 + 0x20 * i, cap, sizeof(cap));
 	}
 	CHECK_EQ(t, drv_pci_open(&p, &none, &h, 0, NULL, 0), 0);
-	CHECK_EQ(t, p.common, 0x10010000);
+	CHECK_EQ(t, p.regs.base, 0x10010000);
 	CHECK_EQ(t, p.isr, 0x10012000);
 }
 
@@ -314,7 +305,6 @@ int main(void)
 		TAP_RUN(&t, interrupts);
 		TAP_RUN(&t, queue_reset);
 		TAP_RUN(&t, life_cycle);
-		TAP_RUN(&t, shared_memory);
 	}
 	TAP_RUN(&t, scan_bridges);
 	TAP_RUN(&t, scan_limits);
