@@ -296,14 +296,19 @@ static void queue_stop(struct vio *vio, struct vio_queue *q)
 	q->started = false;
 }
 
+/* A kick or interrupt of before a reset is nothing to who uses the queue next. */
+static void queue_forget(struct vio_queue *q)
+{
+	fd_event_clear(q->kick_fd);
+	fd_event_clear(q->irq.fd);
+}
+
 static void reset(struct vio *vio)
 {
 	for (unsigned i = 0; i < vio->nqueues; i++) {
 		queue_stop(vio, &vio->queues[i]);
 		queue_defaults(vio, &vio->queues[i]);
-		/* A kick or interrupt of before is nothing to the next driver. */
-		fd_event_clear(vio->queues[i].kick_fd);
-		fd_event_clear(vio->queues[i].irq.fd);
+		queue_forget(&vio->queues[i]);
 	}
 	vio->be->ops->set_status(vio->be, 0);
 	fd_event_clear(vio->config.fd);
@@ -390,6 +395,7 @@ void vio_queue_reset(struct vio *vio, struct vio_queue *q)
 		return;
 	queue_stop(vio, q);
 	queue_defaults(vio, q);
+	queue_forget(q);
 }
 
 void vio_kick(struct vio *vio, uint32_t index)
