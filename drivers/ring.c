@@ -296,8 +296,8 @@ static uint32_t read_used(const struct drv_ring *r, uint32_t *len)
 	const struct drv_used_elem *e;
 
 	if (r->packed) {
-		/* Without WRITE the length is reserved (2.8.4). */
-		*len = d->flags & VIRTQ_DESC_F_WRITE ? d->len : 0;
+		/* WRITE is not looked at: there are devices that never set it (2.8.3, 2.8.4). */
+		*len = d->len;
 		return d->id;
 	}
 	e = &u->ring[r->next_used & (r->size - 1)];

@@ -304,9 +304,7 @@ bool vq_raw_used(struct cf *c, struct drv_queue *q, unsigned n, uint32_t *id, ui
 		return true;
 	}
 	*id = drv_raw_packed(r, r->next_used)->id;
-	*len = drv_raw_packed(r, r->next_used)->flags & VIRTQ_DESC_F_WRITE
-		       ? drv_raw_packed(r, r->next_used)->len
-		       : 0;
+	*len = drv_raw_packed(r, r->next_used)->len;
 	if (r->next_used + n >= r->size)
 		r->used_wrap = !r->used_wrap;
 	r->next_used = (uint16_t)((r->next_used + n) % r->size);
