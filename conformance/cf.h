@@ -225,6 +225,10 @@ bool cf_status_becomes(struct cf *c, uint8_t mask, uint8_t value);
  * is checked, and a back-end may close its connection: it has no other way to say it.
  */
 void cf_must_break(struct cf *c, struct drv_queue *q);
+/* A back-end may close its connection over a message that it cannot accept (a queue outside memory,
+ * a write to a read-only field). True if it did and is connected again; the device is as after a
+ * reset then. */
+bool cf_hung_up(struct cf *c);
 /* The device must go on as if nothing had been: the probe works on q. */
 void cf_must_go_on(struct cf *c, struct drv_queue *q);
 

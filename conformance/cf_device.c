@@ -155,7 +155,8 @@ bool cf_submit(struct cf *c, struct drv_queue *q, const struct drv_sg *sg, unsig
 		c, !drv_queue_publish(q), "queue %u: the device cannot be notified", q->index);
 }
 
-#define POLL_NS UINT64_C(1000000)
+#define POLL_NS	  UINT64_C(1000000)
+#define SILENT_NS UINT64_C(100000000)
 
 /* Waits a little, for an interrupt if there is one. */
 static void pause_a_little(struct cf *c)
@@ -300,6 +301,27 @@ static bool hung_up(struct cf_target *t)
 	return t->alive && t->reconnect && !t->alive(t, &why) && t->reconnect(t);
 }
 
+bool cf_hung_up(struct cf *c)
+{
+	uint64_t bits;
+
+	/* An answer, or none, to a message that comes later. */
+	c->target->dev->ops->features(c->target->dev, &bits);
+	return hung_up(c->target);
+}
+
+/* Time for a device that says nothing to do what it must not do, or to hang up. */
+static void see_what_comes(struct cf *c, struct drv_queue *q)
+{
+	struct cf_target *t = c->target;
+	uint64_t until = drv_now(t->dev) + SILENT_NS;
+	const char *why;
+
+	while (drv_now(t->dev) < until && (!t->alive || t->alive(t, &why)) &&
+		!(q && drv_ring_used(&q->ring)))
+		pause_a_little(c);
+}
+
 void cf_must_break(struct cf *c, struct drv_queue *q)
 {
 	struct cf_target *t = c->target;
@@ -308,6 +330,8 @@ void cf_must_break(struct cf *c, struct drv_queue *q)
 
 	if (tells)
 		cf_status_becomes(c, VIRTIO_S_NEEDS_RESET, VIRTIO_S_NEEDS_RESET);
+	else
+		see_what_comes(c, q);
 	if (q)
 		cf_check(c, !drv_ring_used(&q->ring),
 			"queue %u: the device used a buffer that breaks the rules", q->index);

@@ -303,8 +303,10 @@ static void read_only_fields(struct cf *c)
 	for (unsigned i = 0; q && i < sizeof(fields) / sizeof(*fields); i++) {
 		uint64_t was = cf_config(c, fields[i][0], fields[i][1]);
 
-		if (!poke(c, fields[i][0], ~was, fields[i][1]))
-			return;
+		cf_dev(c)->ops->config_write(
+			cf_dev(c), fields[i][0], &(uint64_t){ ~was }, fields[i][1]);
+		if (cf_hung_up(c))
+			q = cf_up(c, WCE_FLUSH, 1);
 		cf_check(c, cf_config(c, fields[i][0], fields[i][1]) == was,
 			"the configuration field at %u was changed by a write", fields[i][0]);
 	}
@@ -340,11 +342,11 @@ const struct cf_case cf_cases_blk_config[] = {
 	{ "blk.wce.without_flush", "V5.2.5.2-3", wce_without_flush, DRV_ID_BLK,
 		.needs = WCE_FLUSH },
 	{ "blk.wce.toggle", "BLK-3", wce_toggle, DRV_ID_BLK, .needs = WCE_FLUSH },
-	{ "blk.wce.reset", "ROB-6", wce_reset, DRV_ID_BLK, .needs = WCE_FLUSH },
+	{ "blk.wce.reset", "ROB-6", wce_reset, DRV_ID_BLK, .flags = CF_STATUS, .needs = WCE_FLUSH },
 	{ "blk.wce.under_load", "BLK-3", wce_under_load, DRV_ID_BLK, .needs = WCE_FLUSH },
 	{ "blk.wce.not_negotiated", "ROB-16", wce_not_negotiated, DRV_ID_BLK, .flags = CF_HOSTILE,
 		.needs = WCE_FLUSH },
-	{ "blk.wce.odd_value", "BLK-3 ROB-1", wce_odd_value, DRV_ID_BLK, .flags = CF_HOSTILE,
+	{ "blk.wce.odd_value", "ROB-16", wce_odd_value, DRV_ID_BLK, .flags = CF_HOSTILE,
 		.needs = WCE_FLUSH },
 	{ 0 },
 };

@@ -47,6 +47,27 @@ static uint32_t length(struct cf *c, const struct space *s)
 	return len;
 }
 
+/* Where the last field ends that an offered feature brings along: padding behind it is no field. */
+static uint32_t fields_end(struct cf *c, uint32_t len)
+{
+	static const struct {
+		uint8_t device, bit, end;
+	} parts[] = { { 1, 5, 6 }, { 1, 16, 8 }, { 1, 22, 10 }, { 1, 3, 12 }, { 1, 63, 17 },
+		{ 1, 60, 24 }, { 1, 57, 24 }, { 2, 1, 12 }, { 2, 2, 16 }, { 2, 4, 20 },
+		{ 2, 6, 24 }, { 2, 10, 32 }, { 2, 11, 33 }, { 2, 12, 36 }, { 2, 13, 48 },
+		{ 2, 14, 57 }, { 2, 16, 72 }, { 2, 17, 96 }, { 3, 0, 4 }, { 3, 1, 8 },
+		{ 3, 2, 12 } };
+	const uint16_t id = cf_dev(c)->id;
+	uint32_t end = id == 2 ? 8 : 0;
+
+	if (!id || id > 3)
+		return len;
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (parts[i].device == id && cf_offered(c, parts[i].bit) && parts[i].end > end)
+			end = parts[i].end;
+	return end < len ? end : len;
+}
+
 static bool read_at(struct cf *c, uint32_t offset, void *buf, uint32_t len)
 {
 	return cf_check(c, !drv_config(cf_dev(c), offset, buf, len),
@@ -73,13 +94,13 @@ static void before_features_ok(struct cf *c)
 	cf_check(c, cf_same(first, now, len), "the configuration of a live device is another");
 }
 
-/* Every width at every offset shows the same bytes. */
+/* Every width at every offset shows the same bytes of the fields. */
 static void any_width(struct cf *c)
 {
 	static const uint8_t widths[] = { 1, 2, 3, 4, 6, 8, 16 };
 	const struct space *s = space(c);
 	uint8_t all[96], part[16];
-	uint32_t len = s ? length(c, s) : 0;
+	uint32_t len = s ? fields_end(c, length(c, s)) : 0;
 
 	if (!len || !read_at(c, 0, all, len))
 		return;
@@ -134,7 +155,7 @@ static void read_only(struct cf *c)
 	struct drv_queue *q = cf_up_probe(c, UINT64_MAX);
 	uint8_t before[96], after[96];
 	uint32_t len = s && q ? length(c, s) : 0;
-	unsigned refused = 0;
+	unsigned refused = 0, hung_up = 0;
 
 	if (!len || !read_at(c, 0, before, len))
 		return;
@@ -144,12 +165,14 @@ static void read_only(struct cf *c)
 		if (at - s->write_at < s->write_len)
 			continue;
 		refused += !!cf_dev(c)->ops->config_write(cf_dev(c), at, &other, 1);
+		hung_up += cf_hung_up(c);
 	}
 	if (read_at(c, 0, after, len) &&
-		cf_check(c, cf_same(before, after, len), "a read-only field took a write"))
+		cf_check(c, cf_same(before, after, len), "a read-only field took a write") &&
+		(!hung_up || (q = cf_up_probe(c, UINT64_MAX))))
 		cf_probe_works(c, q);
 	if (refused)
-		cf_note(c, "%u writes were refused", refused);
+		cf_note(c, "%u writes were refused, %u of them by hanging up", refused, hung_up);
 }
 
 static void write_beyond(struct cf *c)
@@ -163,11 +186,14 @@ static void write_beyond(struct cf *c)
 		return;
 	cf_fill(ones, 0xff, sizeof(ones));
 	cf_dev(c)->ops->config_write(cf_dev(c), (s->len + 31u) / 32 * 32, ones, sizeof(ones));
+	if (cf_hung_up(c))
+		q = cf_up_probe(c, 0);
 	if (len &&
 		(!read_at(c, 0, after, len) || !cf_check(c, cf_same(before, after, len),
 						       "a write behind the end changed a field")))
 		return;
-	cf_probe_works(c, q);
+	if (q)
+		cf_probe_works(c, q);
 }
 
 /* The generation does not move by itself, nor by reading. */

@@ -24,8 +24,9 @@ static void never_read(struct cf *c, const struct drv_queue_addr *addr)
 	drv_ring_add(&queue.ring, r.sg, r.n_out, r.n_in, &r);
 	drv_ring_publish(&queue.ring);
 	vq_kick(&queue);
-	if (!vq_quiet(c, &queue) || !vq_req_untouched(c, &r))
-		return;
+	for (unsigned i = 0; i < 4 && !cf_hung_up(c); i++)
+		if (!vq_quiet(c, &queue) || !vq_req_untouched(c, &r))
+			return;
 	q = cf_up_probe(c, 0);
 	if (q)
 		cf_probe_works(c, q);
