@@ -2,6 +2,9 @@
 /* Requests to a disk other than reads, writes and ranges: flush, identity, wear, unknown ones. */
 #include "conformance/cases/blk.h"
 
+#define ZONE_APPEND 15u
+#define ZONE_REPORT 16u
+
 static void flush_status(struct cf *c)
 {
 	struct blk b;
@@ -255,17 +258,39 @@ static void unknown_types(struct cf *c)
 	blk_holds(&b, disk, 0, 4, 1);
 }
 
+/* Requests about zones in their proper form: a report has room for one, an append has data and room
+ * for a sector. */
+static bool zone_is_unsupported(struct blk *b, uint32_t type, uint8_t *data)
+{
+	struct drv_sg sg[4] = { cf_sg(b->c, b->header, sizeof(*b->header)) };
+	unsigned n = 1, n_out = 1;
+	uint32_t used;
+
+	cf_copy(b->header, &(struct blk_header){ type, 0, 0 }, sizeof(*b->header));
+	*b->status = 0xa5;
+	if (type == ZONE_APPEND)
+		sg[n_out++] = cf_sg(b->c, data, DRV_BLK_SECTOR);
+	n = n_out;
+	if (type == ZONE_APPEND)
+		sg[n++] = cf_sg(b->c, data + DRV_BLK_SECTOR, 8);
+	if (type == ZONE_REPORT)
+		sg[n++] = cf_sg(b->c, data, DRV_BLK_SECTOR);
+	sg[n++] = cf_sg(b->c, b->status, 1);
+	return blk_send(b, sg, n_out, n - n_out, &used) &&
+	       cf_check(b->c, *b->status == VIRTIO_BLK_S_UNSUPP, "type %u: status is %u, must be 2",
+		       type, *b->status);
+}
+
 static void zone_types(struct cf *c)
 {
-	static const uint8_t types[] = { 15, 16, 18, 20, 22, 24, 26 };
+	static const uint8_t types[] = { ZONE_APPEND, ZONE_REPORT, 18, 20, 22, 24, 26 };
 	struct blk b;
-	uint8_t *data = cf_buf(c, DRV_BLK_SECTOR);
+	uint8_t *data = cf_buf(c, DRV_BLK_SECTOR + 8);
 
 	if (!data || !blk_up(&b, c, 0, 1))
 		return;
-	cf_fill(data, 0x3c, DRV_BLK_SECTOR);
 	for (unsigned i = 0; i < sizeof(types); i++)
-		if (!type_is_unsupported(&b, types[i], data))
+		if (!zone_is_unsupported(&b, types[i], data))
 			return;
 }
 
@@ -288,6 +313,6 @@ const struct cf_case cf_cases_blk_requests[] = {
 		.needs = F(LIFETIME) },
 	{ "blk.type.not_negotiated", "ROB-10", not_negotiated, DRV_ID_BLK, .flags = CF_HOSTILE },
 	{ "blk.type.unknown", "ROB-10", unknown_types, DRV_ID_BLK, .flags = CF_HOSTILE },
-	{ "blk.type.zones", "V5.2.6.2-18", zone_types, DRV_ID_BLK },
+	{ "blk.type.zones", "V5.2.6.2-18", zone_types, DRV_ID_BLK, .flags = CF_HOSTILE },
 	{ 0 },
 };

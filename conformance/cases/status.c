@@ -8,6 +8,7 @@
 #define FEATURES_OK VIRTIO_S_FEATURES_OK
 #define DRIVER_OK   VIRTIO_S_DRIVER_OK
 #define SUSPEND	    16u
+#define F_SUSPEND   43u
 
 static bool set(struct cf *c, uint8_t status)
 {
@@ -161,9 +162,14 @@ static void before_driver_ok(struct cf *c)
 /* Writes a descriptor that no device can follow, and shows it. */
 static void break_ring(struct cf *c, struct drv_queue *q)
 {
-	struct vq_elem e = { cf_target(c)->hole, 64, 0 };
+	const uint8_t *p = cf_buf(c, 64);
+	struct vq_elem e[2];
 
-	vq_raw_list(q, 0, &e, 1);
+	if (!p)
+		return;
+	e[0] = (struct vq_elem){ cf_sg(c, p, 32).addr, 32, VIRTQ_DESC_F_WRITE };
+	e[1] = (struct vq_elem){ cf_sg(c, p + 32, 32).addr, 32, 0 };
+	vq_raw_list(q, 0, e, 2);
 	vq_raw_show(q);
 }
 
@@ -222,9 +228,11 @@ const struct cf_case cf_cases_status[] = {
 	{ "status.bits.failed", "V2.4.1-1", failed, .flags = CF_STATUS },
 	{ "status.bits.not_cleared", "ROB-24", not_cleared, .flags = CF_STATUS | CF_HOSTILE },
 	{ "status.bits.again", "ROB-1", again, .flags = CF_RINGS | CF_STATUS },
-	{ "status.bits.suspend_ignored", "V3.4.2-1", suspend_ignored,
+	{ "status.bits.suspend_early", "V3.4.2-1", suspend_ignored, .flags = CF_STATUS | CF_HOSTILE,
+		.needs = DRV_FEATURE(F_SUSPEND) },
+	{ "status.bits.suspend_ignored", "ROB-24", suspend_ignored,
 		.flags = CF_STATUS | CF_HOSTILE },
-	{ "status.bits.reserved", "ROB-1", reserved_bit, .flags = CF_STATUS | CF_HOSTILE },
+	{ "status.bits.reserved", "ROB-24", reserved_bit, .flags = CF_STATUS | CF_HOSTILE },
 	{ "status.driver_ok.without_features", "ROB-24", driver_ok_without_features,
 		.flags = CF_STATUS | CF_HOSTILE },
 	{ "status.driver_ok.buffers_before", "V2.1.2-1", before_driver_ok,
