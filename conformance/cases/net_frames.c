@@ -270,6 +270,14 @@ static bool merged(struct nic_link *l, uint32_t len, unsigned buffers)
 	       cf_eq(l->c, l->dut.hdr.num_buffers, buffers, "num_buffers");
 }
 
+static void num_buffers_is_one(struct cf *c)
+{
+	struct nic_link l;
+
+	if (nic_up(c, &l, 0, 0) && nic_post(&l.dut, 2, 2048))
+		merged(&l, 60, 1);
+}
+
 static void mrg_spread(struct cf *c)
 {
 	struct nic_link l;
@@ -374,9 +382,9 @@ static void tx_num_buffers(struct cf *c)
 #define NET DRV_ID_NET
 
 const struct cf_case cf_cases_net_frames[] = {
-	{ "net.tx.lengths", "NET-1 V5.1.9.4.1-1", tx_lengths, NET, CF_PEER | CF_RINGS },
-	{ "net.rx.lengths", "NET-1 V5.1.9.4.1-1 V5.1.9.4.1-5 V5.1.9.4.1-24 V5.1.9.4.1-27",
-		rx_lengths, NET, CF_PEER | CF_RINGS },
+	{ "net.tx.lengths", "NET-1", tx_lengths, NET, CF_PEER | CF_RINGS },
+	{ "net.rx.lengths", "NET-1 V5.1.9.4.1-5 V5.1.9.4.1-24 V5.1.9.4.1-27", rx_lengths, NET,
+		CF_PEER | CF_RINGS },
 	{ "net.tx.mtu", "V5.1.4.1-6 PLAT-9", tx_mtu, NET, CF_PEER, BIT(MTU) },
 	{ "net.rx.mtu", "PLAT-9", rx_mtu, NET, CF_PEER, BIT(MTU) },
 	{ "net.tx.above_mtu", "PLAT-9", tx_above_mtu, NET, CF_PEER | CF_HOSTILE, BIT(MTU) },
@@ -394,6 +402,7 @@ const struct cf_case cf_cases_net_frames[] = {
 	{ "net.rx.header_apart", "V2.7.4.1-1", rx_header_apart, NET, CF_PEER },
 	{ "net.rx.exact_buffer", "V5.1.9.3.2-2", rx_exact_buffer, NET, CF_PEER },
 	{ "net.rx.too_small", "V5.1.9.3.2-2 ROB-4", rx_too_small, NET, CF_PEER | CF_HOSTILE },
+	{ "net.rx.num_buffers", "V5.1.9.4.1-1", num_buffers_is_one, NET, CF_PEER },
 	{ "net.mrg.spread", "V5.1.9.3.2-1 V5.1.9.4.1-2 V5.1.9.4.1-3 V5.1.9.4.1-4", mrg_spread, NET,
 		CF_PEER | CF_RINGS, BIT(MRG_RXBUF) },
 	{ "net.mrg.exact", "V5.1.9.4.1-2 V5.1.9.4.1-3", mrg_exact, NET, CF_PEER, BIT(MRG_RXBUF) },

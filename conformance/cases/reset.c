@@ -256,10 +256,14 @@ static void queue_other_size(struct cf *c)
 	static const uint16_t sizes[] = { 8, 32, 2, 64 };
 	struct vq_req r;
 	struct drv_queue *q;
+	uint16_t max = 0;
 
-	if (!vq_req_make(c, &r) || !(q = up_for_queue_reset(c)))
+	if (!vq_req_make(c, &r) || !(q = up_for_queue_reset(c)) ||
+		!cf_check(c, !cf_dev(c)->ops->queue_max(cf_dev(c), q->index, &max), "no queue"))
 		return;
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		if (sizes[i] > max)
+			continue;
 		if (!vq_req_repeat(c, q, &r, 30) || !queue_reset(c, q))
 			return;
 		q = cf_queue(c, q->index, sizes[i]);
