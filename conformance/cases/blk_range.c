@@ -413,7 +413,7 @@ const struct cf_case cf_cases_blk_range[] = {
 	{ "blk.range.too_many_sectors", "ROB-10", too_many_sectors, DRV_ID_BLK,
 		.flags = CF_HOSTILE },
 	{ "blk.range.bad_length", "ROB-10", bad_length, DRV_ID_BLK, .flags = CF_HOSTILE },
-	{ "blk.readonly.ranges", "V5.2.6.2-3 V5.2.6.2-4", readonly, DRV_ID_BLK, .flags = CF_HOSTILE,
+	{ "blk.readonly.ranges", "ROB-10 V5.2.6.2-4", readonly, DRV_ID_BLK, .flags = CF_HOSTILE,
 		.needs = F(RO) },
 	{ 0 },
 };
