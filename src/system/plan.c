@@ -125,6 +125,15 @@ char *plan_console_path(const struct conf_vm *vm, const struct conf_device *d, c
 	return asprintf(&made, "%s/%s/%s.tty", run_dir, vm->name, d->name) < 0 ? NULL : made;
 }
 
+/* The first one of a VM has the short name; two that share a path would take it from each other. */
+static const char *vsock_file(const struct conf_vm *vm, const struct conf_device *d)
+{
+	for (unsigned i = 0; i < vm->ndevices; i++)
+		if (is_type(&vm->devices[i], "vsock"))
+			return &vm->devices[i] == d ? "vsock" : d->name;
+	return "vsock";
+}
+
 char *plan_vsock_path(const struct conf_vm *vm, const struct conf_device *d, const char *run_dir)
 {
 	const char *path = conf_value(&d->keys, d->cls->opts, "uds");
@@ -134,7 +143,7 @@ char *plan_vsock_path(const struct conf_vm *vm, const struct conf_device *d, con
 		return NULL;
 	if (path)
 		return strdup(path);
-	return asprintf(&made, "%s/%s/vsock", run_dir, vm->name) < 0 ? NULL : made;
+	return asprintf(&made, "%s/%s/%s", run_dir, vm->name, vsock_file(vm, d)) < 0 ? NULL : made;
 }
 
 /* What the file leaves to us: sockets in the run-time folder. Pairs of key and value. */
