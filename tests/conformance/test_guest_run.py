@@ -6,10 +6,12 @@ usage: test_guest_run.py AVP avp            everything on our own platform: no f
        test_guest_run.py AVP hostile        a hostile guest beside a neighbour: nobody is harmed
        test_guest_run.py AVP harmed         the same while somebody harms the neighbour: that is seen
        test_guest_run.py AVP qemu MACHINE   some of it on QEMU's devices: what fails is known (qemu_known.toml)"""
+import contextlib
 import fnmatch
 import glob
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -25,9 +27,10 @@ CLASSES = {"blk", "net", "rng", "console", "vsock"}
 MMIO = "mmio.*,device.*,status.*,features.*,config.*,reset.*,event.*,vq.notify.*,platform.*,*.config.*,blk.power.*"
 # Some of everything that QEMU's machines are asked.
 QEMU = "platform.*,pci.*,mmio.*,device.*,status.*,config.*,vq.size.*,vq.framing.two,rng.*,*.config.*,blk.rw.*,blk.id.*," \
-       "blk.power.*,hostile.order.*"
-# Depends on when QEMU's console has something to say.
-UNSTEADY = "pci.msix.vector_masked"
+       "blk.power.*"
+# Not asked: what depends on when QEMU's console has something to say and on how busy the host is; and what makes QEMU 7.2
+# loop for ever once a packed ring is broken (docs/results.md), each of which takes a guest and half a minute.
+NOT_QEMU = "pci.msix.vector_masked,platform.clock.rate,status.needs_reset.*,blk.rw.empty_elements"
 
 
 class Tap:
@@ -139,20 +142,24 @@ def harm(how):
                               env=dict(os.environ, TMPDIR=folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True) as suite:
             if wait_for(path, 3, suite):
-                how(pid_of(folder, "neighbour/blk0"))
+                pidfd = os.pidfd_open(pid_of(folder, "neighbour/blk0"))
+                how(pidfd)
+                os.close(pidfd)
             out = suite.communicate()[0]
         with open(path, encoding="utf-8") as f:
             return suite.returncode, [v for v in map(json.loads, f) if "verdict" in v], out
 
 
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
+def kill(pidfd):
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
-def stall(pid):
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(20)  # more than the 15 s that the neighbour may be held up
-    os.kill(pid, signal.SIGCONT)
+def stall(pidfd):
+    """For longer than the 15 s that the neighbour may be held up, unless the run is over before."""
+    signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+    if not select.select([pidfd], [], [], 20)[0]:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGCONT)
 
 
 def harmed(tap):
@@ -182,7 +189,7 @@ def on_qemu(tap, machine):
     version = version_of(program)
     with open(KNOWN, "rb") as f:
         known = [k for k in tomllib.load(f)["failure"] if version.startswith(k["qemu"])]
-    status, verdicts, out, seconds = run("--on", machine, "--only", QEMU, "--skip", UNSTEADY, "--limit", "300", "--silence", "30")
+    status, verdicts, out, seconds = run("--on", machine, "--only", QEMU, "--skip", NOT_QEMU, "--limit", "300", "--silence", "30")
     lost = [line(v) for v in verdicts if "hangs" in v["evidence"] or v["case"] == "run.complete"]
     tap.check(not lost, f"{machine}: no guest is lost", out, *lost)
     tap.check(status in (0, 1) and count(verdicts, "pass") >= 30, f"{machine}: verdicts ({count(verdicts, 'pass')} passed, "
