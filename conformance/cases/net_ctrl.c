@@ -94,42 +94,43 @@ static void rx_without_extra(struct cf *c)
 				return;
 }
 
+/* Each RX command from `first` to `last` with each of `n` values. */
+static void rx_commands(
+	struct cf *c, uint8_t first, uint8_t last, const uint8_t *values, unsigned n, uint8_t ack)
+{
+	struct nic nic;
+
+	if (!up(c, &nic, CTRL_ALL))
+		return;
+	for (uint8_t command = first; command <= last; command++)
+		for (unsigned i = 0; i < n; i++)
+			if (!nic_ctrl_byte(&nic, VIRTIO_NET_CTRL_RX, command, values[i], ack))
+				return;
+}
+
 static void rx_modes(struct cf *c)
 {
-	struct nic n;
+	static const uint8_t on_on_off[] = { 1, 1, 0 };
 
-	if (!up(c, &n, CTRL_ALL))
-		return;
-	for (uint8_t k = VIRTIO_NET_CTRL_RX_PROMISC; k <= VIRTIO_NET_CTRL_RX_ALLMULTI; k++)
-		if (!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 1, VIRTIO_NET_OK) ||
-			!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 1, VIRTIO_NET_OK) ||
-			!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 0, VIRTIO_NET_OK))
-			return;
+	rx_commands(c, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_CTRL_RX_ALLMULTI, on_on_off, 3,
+		VIRTIO_NET_OK);
 }
 
 static void rx_modes_extra(struct cf *c)
 {
-	struct nic n;
+	static const uint8_t on_off[] = { 1, 0 };
 
-	if (!up(c, &n, CTRL_ALL))
-		return;
-	for (uint8_t k = VIRTIO_NET_CTRL_RX_ALLUNI; k <= VIRTIO_NET_CTRL_RX_NOBCAST; k++)
-		if (!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 1, VIRTIO_NET_OK) ||
-			!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 0, VIRTIO_NET_OK))
-			return;
+	rx_commands(
+		c, VIRTIO_NET_CTRL_RX_ALLUNI, VIRTIO_NET_CTRL_RX_NOBCAST, on_off, 2, VIRTIO_NET_OK);
 }
 
 /* Only 0 and 1 mean something. */
 static void rx_bad_value(struct cf *c)
 {
-	struct nic n;
+	static const uint8_t bad[] = { 2, 0xff };
 
-	if (!up(c, &n, CTRL_ALL))
-		return;
-	for (uint8_t k = VIRTIO_NET_CTRL_RX_PROMISC; k <= VIRTIO_NET_CTRL_RX_NOBCAST; k++)
-		if (!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 2, VIRTIO_NET_ERR) ||
-			!nic_ctrl_byte(&n, VIRTIO_NET_CTRL_RX, k, 0xff, VIRTIO_NET_ERR))
-			return;
+	rx_commands(
+		c, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_CTRL_RX_NOBCAST, bad, 2, VIRTIO_NET_ERR);
 }
 
 /* Each command with each length but its own. */

@@ -369,63 +369,51 @@ static void shutdown_by_peer(struct cf *c)
 		vs_transfer(&dut, &peer, 1, 1000, 500);
 }
 
+/* Of a connection that is gone: the answer must be RST. */
+static void expect_stray(struct vs_link *l, const struct vs_conn *gone, uint16_t op)
+{
+	struct vsock_hdr h = { .src_cid = l->dut.cid,
+		.dst_cid = gone->peer_cid,
+		.src_port = gone->port,
+		.dst_port = gone->peer_port,
+		.type = STREAM,
+		.op = op };
+	bool data = op == VIRTIO_VSOCK_OP_RW;
+
+	if (vs_send(&l->dut, h, data ? "x" : NULL, data))
+		vs_expect_rst(&l->dut, &h);
+}
+
 static void closed_by_peer(struct cf *c)
 {
 	struct vs_conn dut, peer;
-	struct vsock_hdr h;
 	struct vs_link l;
 
-	if (!vs_up_connected(c, &l, STREAM, &dut, &peer) || !vs_op(&peer, VIRTIO_VSOCK_OP_RST, 0) ||
-		!vs_expect_closed(&dut))
-		return;
-	h = (struct vsock_hdr){ .src_cid = l.dut.cid,
-		.dst_cid = dut.peer_cid,
-		.src_port = dut.port,
-		.dst_port = dut.peer_port,
-		.type = STREAM,
-		.op = VIRTIO_VSOCK_OP_RW };
-	if (vs_send(&l.dut, h, "x", 1))
-		vs_expect_rst(&l.dut, &h);
+	if (vs_up_connected(c, &l, STREAM, &dut, &peer) && vs_op(&peer, VIRTIO_VSOCK_OP_RST, 0) &&
+		vs_expect_closed(&dut))
+		expect_stray(&l, &dut, VIRTIO_VSOCK_OP_RW);
 }
 
 /* The driver's RST ends the connection; what it sends afterwards belongs to nothing. */
 static void reset_by_driver(struct cf *c)
 {
 	struct vs_conn dut, peer;
-	struct vsock_hdr h;
 	struct vs_link l;
 
-	if (!vs_up_connected(c, &l, STREAM, &dut, &peer) || !vs_op(&dut, VIRTIO_VSOCK_OP_RST, 0) ||
-		!vs_expect_closed(&peer))
-		return;
-	h = (struct vsock_hdr){ .src_cid = l.dut.cid,
-		.dst_cid = dut.peer_cid,
-		.src_port = dut.port,
-		.dst_port = dut.peer_port,
-		.type = STREAM,
-		.op = VIRTIO_VSOCK_OP_CREDIT_REQUEST };
-	if (vs_send(&l.dut, h, NULL, 0))
-		vs_expect_rst(&l.dut, &h);
+	if (vs_up_connected(c, &l, STREAM, &dut, &peer) && vs_op(&dut, VIRTIO_VSOCK_OP_RST, 0) &&
+		vs_expect_closed(&peer))
+		expect_stray(&l, &dut, VIRTIO_VSOCK_OP_CREDIT_REQUEST);
 }
 
 /* A reset of the device ends its connections, at both ends. */
 static void device_reset(struct cf *c)
 {
 	struct vs_conn dut, peer;
-	struct vsock_hdr h;
 	struct vs_link l;
 
-	if (!vs_up_connected(c, &l, STREAM, &dut, &peer) || !vs_up_again(&l, VS_ALL, 4, 256) ||
-		!vs_expect_closed(&peer))
-		return;
-	h = (struct vsock_hdr){ .src_cid = l.dut.cid,
-		.dst_cid = dut.peer_cid,
-		.src_port = dut.port,
-		.dst_port = dut.peer_port,
-		.type = STREAM,
-		.op = VIRTIO_VSOCK_OP_RW };
-	if (vs_send(&l.dut, h, "x", 1))
-		vs_expect_rst(&l.dut, &h);
+	if (vs_up_connected(c, &l, STREAM, &dut, &peer) && vs_up_again(&l, VS_ALL, 4, 256) &&
+		vs_expect_closed(&peer))
+		expect_stray(&l, &dut, VIRTIO_VSOCK_OP_RW);
 }
 
 /* The back-end's process is replaced: the driver is told that its connections are gone. */

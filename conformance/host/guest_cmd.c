@@ -238,12 +238,25 @@ static int run(const struct guest_args *a, char *const *command, const char *wor
 	return ret == -EINVAL ? EXIT_USAGE : EXIT_FAULT;
 }
 
+/* Without {cmdline} a guest of somebody else cannot be told what to do, and does everything. */
+static int check_command(const struct guest_args *a, char *const *command, struct err *e)
+{
+	bool told = a->types.n || a->choice.only.n || a->choice.skip.n || a->facts.n || a->hostile;
+
+	if (!command || !told || vm_command_has(command, "{cmdline}"))
+		return 0;
+	return err_set(e, -EINVAL,
+		"--type, --only, --skip, --fact and --hostile reach the guest by its command line: "
+		"COMMAND needs {cmdline} where that belongs");
+}
+
 static int judge(const struct guest_args *a, char *const *command)
 {
 	autofree char *words = NULL;
 	struct err e = { 0 };
 
-	if (!conform_check(&a->choice, &e) && !make_words(a, &words, &e))
+	if (!conform_check(&a->choice, &e) && !check_command(a, command, &e) &&
+		!make_words(a, &words, &e))
 		return run(a, command, words);
 	fprintf(stderr, "avp conform: %s\n", e.msg);
 	return EXIT_USAGE;

@@ -106,9 +106,9 @@ int vm_args_command(struct vm *vm, const char *words, struct err *e)
 	return 0;
 }
 
-static bool command_has(const struct vm *vm, const char *mark)
+bool vm_command_has(char *const *command, const char *mark)
 {
-	for (char *const *word = vm->opts->command; *word; word++)
+	for (char *const *word = command; *word; word++)
 		if (strstr(*word, mark))
 			return true;
 	return false;
@@ -116,7 +116,7 @@ static bool command_has(const struct vm *vm, const char *mark)
 
 bool vm_has_words(const struct vm *vm)
 {
-	return vm->opts->platform || command_has(vm, "{cmdline}");
+	return vm->opts->platform || vm_command_has(vm->opts->command, "{cmdline}");
 }
 
 /* Set-up. */
@@ -142,7 +142,7 @@ static int find_image(struct vm *vm, struct err *e)
 	vm->image = place_path(&vm->place, "image");
 	if (!vm->image)
 		return err_set(e, -ENOMEM, "no memory");
-	if (!vm->opts->platform && !command_has(vm, "{image}"))
+	if (!vm->opts->platform && !vm_command_has(vm->opts->command, "{image}"))
 		return 0;
 	return guest_image_write(image_format(vm->opts), vm->image, e);
 }

@@ -60,6 +60,8 @@ int vm_boot(struct vm *vm, const char *words, struct err *e);
 int vm_release(struct vm *vm, struct err *e);
 /* False if the guest cannot be told words: a command without {cmdline}. */
 bool vm_has_words(const struct vm *vm);
+/* True if a word of the command contains `mark`. */
+bool vm_command_has(char *const *command, const char *mark);
 /* Ends everything at once, by SIGKILL: what a power cut is for the guest. */
 void vm_kill(struct vm *vm);
 /* Gives it a moment to end by itself, then ends it. */

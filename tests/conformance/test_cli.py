@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import tapmain  # noqa: E402
 
 AVP = os.path.abspath(sys.argv[1])
 RNG = ["--type", "rng", "--", AVP, "device", "rng", "--socket", "{socket}"]
@@ -265,22 +267,5 @@ TESTS = [wrong_usage_is_status_2, help_is_status_0, cases_are_listed_with_their_
          avp_finds_avp_conform]
 
 
-def main():
-    failed = 0
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                good = True
-            except Exception:  # whatever it is, the next test is run
-                good = False
-                for line in traceback.format_exc().splitlines():
-                    print("#", line[:1000])
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {test.__name__}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tapmain.main(TESTS))

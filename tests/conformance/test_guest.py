@@ -135,7 +135,7 @@ def test_the_time_for_a_run():
 def test_usage():
     for options, words in ((["--on", "vax"], "microvm"), (["--type", "floppy"], "floppy"), (["--only", "a b"], "a b"),
                            (["--fact", "serial"], "TYPE.KEY=VALUE"), (["--on", "q35", "--transport", "mmio"], "mmio"),
-                           (["extra"], "extra")):
+                           (["extra"], "extra"), (["--only", "vq.*", "--", "true"], "{cmdline}")):
         done = subprocess.run([AVP, "conform", "guest", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=60, check=False)
         assert done.returncode == 2 and words in done.stdout, f"{options}: {done.returncode} {done.stdout}"

@@ -10,9 +10,10 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
-import traceback
 import xml.etree.ElementTree
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import tapmain  # noqa: E402
 
 AVP, NASTY = sys.argv[1:3]
 VERDICTS = 6
@@ -249,22 +250,5 @@ TESTS = [a_run_without_verdicts_has_failed, diff_of_a_run_that_broke_off_is_no_s
          diff_refuses_what_is_no_run]
 
 
-def main():
-    failed = 0
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                good = True
-            except Exception:  # whatever it is, the next test is run
-                good = False
-                for line in traceback.format_exc().splitlines():
-                    print("#", line[:1000])
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {test.__name__}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tapmain.main(TESTS))
