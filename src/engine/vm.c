@@ -216,6 +216,8 @@ int vm_load(struct vm *vm, struct err *e)
 	vm->board.boot.kernel = vm->conf->kernel;
 	vm->board.boot.initrd = vm->conf->initrd;
 	vm->board.boot.cmdline = vm->conf->cmdline;
+	vm->board.boot.load_address = vm->conf->load_address;
+	vm->board.boot.raw_entry = vm->conf->entry;
 	rc = board_load(&vm->board, e);
 	return rc ? rc : create_vcpus(vm, e);
 }

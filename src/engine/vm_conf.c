@@ -33,7 +33,7 @@ const struct opt vm_opts[] = {
 	{ .name = "kernel",
 		.type = OPT_PATH,
 		.offset = FIELD(kernel),
-		.help = "Linux bzImage, or an ELF file with a PVH entry",
+		.help = "Linux bzImage, ELF file, or with load-address a raw image",
 		.flags = OPT_REQUIRED },
 	{ .name = "initrd",
 		.type = OPT_PATH,
@@ -43,6 +43,16 @@ const struct opt vm_opts[] = {
 		.type = OPT_STR,
 		.offset = FIELD(cmdline),
 		.help = "kernel command line" },
+	{ .name = "load-address",
+		.type = OPT_U64,
+		.offset = FIELD(load_address),
+		.min = 1,
+		.help = "guest-physical address of a raw image, as in 0x200000" },
+	{ .name = "entry",
+		.type = OPT_U64,
+		.offset = FIELD(entry),
+		.min = 1,
+		.help = "first instruction of a raw image, if not its first byte" },
 	{ .name = "serial",
 		.type = OPT_STR,
 		.offset = FIELD(serial),
@@ -68,6 +78,10 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 	if (conf->memory % unit)
 		return err_set(e, -EINVAL, "memory: %" PRIu64 " bytes is not a multiple of %s",
 			conf->memory, conf->hugepages ? "2M, the size of a huge page" : "4K");
+	*key = "entry";
+	if (conf->entry && !conf->load_address)
+		return err_set(e, -EINVAL,
+			"entry: only a raw image has one, and it needs load-address, too");
 	*key = "cpu-host";
 	for (unsigned i = 0; i < conf->cpu_host.n; i++) {
 		const char *word = conf->cpu_host.v[i];

@@ -20,6 +20,7 @@ struct vm_conf {
 	char *kernel;
 	char *initrd;
 	char *cmdline;
+	uint64_t load_address, entry; /* of a raw image, guest-physical; 0: not given */
 	char *serial;
 	bool hugepages;
 	int transport; /* enum vm_transport, for devices that do not say otherwise */

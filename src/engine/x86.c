@@ -226,6 +226,7 @@ static void enter_protected(struct kvm_sregs *s, bool long_mode)
 static int set_boot_state(struct vcpu *vcpu, const struct boot *boot, struct err *e)
 {
 	struct kvm_regs regs = { .rflags = 2, .rip = boot->entry };
+	bool long_mode = boot->protocol == BOOT_LINUX64 || boot->protocol == BOOT_BARE64;
 	struct kvm_sregs s;
 	int rc = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &s);
 
@@ -233,7 +234,9 @@ static int set_boot_state(struct vcpu *vcpu, const struct boot *boot, struct err
 		regs.rsi = boot->info;
 	else
 		regs.rbx = boot->info;
-	enter_protected(&s, boot->protocol == BOOT_LINUX64);
+	if (boot->protocol == BOOT_BARE64)
+		regs.rdi = boot->info; /* the first argument of a C function */
+	enter_protected(&s, long_mode);
 	if (!rc)
 		rc = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &s);
 	if (!rc)

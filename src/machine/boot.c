@@ -127,6 +127,31 @@ int boot_place(
 	return b->initrd ? place_initrd(b, kernel_end, limit, e) : 0;
 }
 
+int boot_raw_check(const struct boot *b, const struct boot_file *f, uint64_t *entry, struct err *e)
+{
+	uint64_t end;
+	uint8_t magic[SELFMAG];
+
+	if (!b->load_address)
+		return err_set(e, -EINVAL, "%s: entry without load-address", f->path);
+	if (!f->size)
+		return err_set(e, -EINVAL, "%s: the image is empty", f->path);
+	if (f->size >= SELFMAG && !boot_read(f, 0, magic, SELFMAG, "first bytes", NULL) &&
+		!memcmp(magic, ELFMAG, SELFMAG))
+		return err_set(e, -EINVAL,
+			"%s is an ELF file, which says itself where it belongs: leave load-address "
+			"and entry out, or make it raw (objcopy -O binary)",
+			f->path);
+	*entry = b->raw_entry ? b->raw_entry : b->load_address;
+	if (__builtin_add_overflow(b->load_address, f->size, &end) || *entry < b->load_address ||
+		*entry >= end)
+		return err_set(e, -EINVAL,
+			"%s: the entry 0x%" PRIx64 " is outside the image of %" PRIu64
+			" bytes at 0x%" PRIx64,
+			f->path, *entry, f->size, b->load_address);
+	return 0;
+}
+
 int boot_load(struct boot *b, struct err *e)
 {
 	struct boot_file f = { .fd = -1 };
@@ -138,8 +163,10 @@ int boot_load(struct boot *b, struct err *e)
 	if (rc)
 		return rc;
 	make_map(b);
+	if (b->load_address || b->raw_entry)
+		return boot_raw(b, &f, e);
 	rc = boot_read(&f, 0, magic, sizeof(magic), "file's magic number", e);
 	if (rc)
 		return rc;
-	return memcmp(magic, ELFMAG, SELFMAG) ? boot_linux(b, &f, e) : boot_pvh(b, &f, e);
+	return memcmp(magic, ELFMAG, SELFMAG) ? boot_linux(b, &f, e) : boot_elf(b, &f, e);
 }

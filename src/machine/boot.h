@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Loading a guest: Linux bzImage by the 64-bit boot protocol, ELF by the Xen PVH protocol. Files
- * are not trusted: every field is checked before it is used.
+ * Loading a guest: Linux bzImage by the 64-bit boot protocol, ELF by the Xen PVH protocol or as it
+ * is, raw images. Files are not trusted: every field is checked before it is used.
  */
 #pragma once
 
@@ -22,6 +22,8 @@ struct boot_range {
 enum boot_protocol {
 	BOOT_LINUX64, /* long mode, identity-mapped, RSI = zero page */
 	BOOT_PVH,     /* 32-bit protected mode without paging, EBX = start info */
+	BOOT_BARE32,  /* the same, for an ELF file without a PVH entry */
+	BOOT_BARE64,  /* long mode as for Linux, RDI = RBX = start info */
 };
 
 struct boot {
@@ -29,6 +31,8 @@ struct boot {
 	const struct gm *gm;
 	const char *kernel, *initrd; /* paths; initrd may be NULL */
 	const char *cmdline;	     /* may be NULL */
+	uint64_t load_address;	     /* of a raw image; 0: the kernel is not one */
+	uint64_t raw_entry;	     /* its first instruction; 0: load_address */
 	uint64_t rsdp;		     /* guest-physical address of the ACPI tables' root */
 	/* Out. */
 	enum boot_protocol protocol;
@@ -43,7 +47,7 @@ struct boot {
  * -EINVAL with a reason for files that are wrong, -ENOSPC if the RAM is too small. */
 int boot_load(struct boot *b, struct err *e);
 
-/* For the two protocols. */
+/* For the protocols. */
 
 /* A kernel file: descriptor and length. */
 struct boot_file {
@@ -53,7 +57,21 @@ struct boot_file {
 };
 
 int boot_linux(struct boot *b, const struct boot_file *f, struct err *e);
-int boot_pvh(struct boot *b, const struct boot_file *f, struct err *e);
+int boot_elf(struct boot *b, const struct boot_file *f, struct err *e);
+int boot_raw(struct boot *b, const struct boot_file *f, struct err *e);
+
+struct elf;
+
+/* The PVH entry in the file's notes: 1 found, 0 there is none, -errno. */
+int boot_pvh_entry(
+	const struct boot_file *f, const struct elf *elf, uint32_t *entry, struct err *e);
+/* Writes the start info for what has been placed, and sets b->info. */
+int boot_start_info(struct boot *b, struct err *e);
+/* Page tables and segments of BOOT_LINUX64 and BOOT_BARE64. */
+int boot_long_mode(struct boot *b, struct err *e);
+/* Checks load_address and raw_entry against the file, which must not be ELF; says where to start.
+ * That it is RAM is for who loads it. */
+int boot_raw_check(const struct boot *b, const struct boot_file *f, uint64_t *entry, struct err *e);
 
 /* Reads [offset, offset+len) of the file; -EINVAL if it is not all there. `what` is for the
  * message. */

@@ -17,7 +17,6 @@
 #define SECTOR		 512u
 #define ENTRY64		 0x200u
 #define LOADER_UNDEFINED 0xffu
-#define IDENTITY_GIB	 4u
 
 static int check_header(const struct boot_file *f, const struct setup_header *h, struct err *e)
 {
@@ -63,27 +62,6 @@ static int load_kernel(struct boot *b, const struct boot_file *f, struct setup_h
 	return boot_read_guest(b, f, setup, addr, f->size - setup, "kernel", e);
 }
 
-/* An identity map of the first 4 GiB with 2 MiB pages. */
-static void make_page_tables(uint64_t *t)
-{
-	const uint64_t present_write = 3, page_2m = 0x83;
-
-	memset(t, 0, (2 + IDENTITY_GIB) * 0x1000);
-	t[0] = (BOARD_PAGE_TABLES + 0x1000) | present_write;
-	for (uint64_t g = 0; g < IDENTITY_GIB; g++)
-		t[512 + g] = (BOARD_PAGE_TABLES + 0x2000 + g * 0x1000) | present_write;
-	for (uint64_t i = 0; i < IDENTITY_GIB * 512; i++)
-		t[1024 + i] = (i << 21) | page_2m;
-}
-
-/* The segments that the protocol asks for: __BOOT_CS 0x10 and __BOOT_DS 0x18, flat. */
-static void make_gdt(uint64_t *gdt)
-{
-	gdt[0] = gdt[1] = 0;
-	gdt[2] = UINT64_C(0x00af9b000000ffff);
-	gdt[3] = UINT64_C(0x00cf93000000ffff);
-}
-
 static void fill_zero_page(struct boot *b, const struct setup_header *h, struct boot_params *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -106,13 +84,11 @@ static void fill_zero_page(struct boot *b, const struct setup_header *h, struct 
 int boot_linux(struct boot *b, const struct boot_file *f, struct err *e)
 {
 	void *zero_page = gm_ptr(b->gm, BOARD_ZERO_PAGE, sizeof(struct boot_params));
-	void *tables = gm_ptr(b->gm, BOARD_PAGE_TABLES, (2 + IDENTITY_GIB) * 0x1000);
-	void *gdt = gm_ptr(b->gm, BOARD_GDT, 4 * sizeof(uint64_t));
 	struct setup_header h;
 	uint64_t addr = 0, end;
 	int rc;
 
-	if (!zero_page || !tables || !gdt)
+	if (!zero_page)
 		return err_set(e, -ENOSPC, "no RAM below 1 MiB");
 	rc = load_kernel(b, f, &h, &addr, e);
 	if (rc)
@@ -121,8 +97,9 @@ int boot_linux(struct boot *b, const struct boot_file *f, struct err *e)
 	rc = boot_place(b, end, (uint64_t)h.initrd_addr_max + 1, h.cmdline_size, e);
 	if (rc)
 		return rc;
-	make_page_tables(tables);
-	make_gdt(gdt);
+	rc = boot_long_mode(b, e);
+	if (rc)
+		return rc;
 	fill_zero_page(b, &h, zero_page);
 	b->protocol = BOOT_LINUX64;
 	b->entry = addr + ENTRY64;

@@ -129,6 +129,8 @@ static const struct alias vm_aliases[] = {
 	{ "boot", "kernel", "kernel" },
 	{ "boot", "initrd", "initrd" },
 	{ "boot", "cmdline", "cmdline" },
+	{ "boot", "load-address", "load-address" },
+	{ "boot", "entry", "entry" },
 	{ "cpus", "count", "cpus" },
 	{ "cpus", "host", "cpu-host" },
 };

@@ -157,7 +157,7 @@ static void linux_bad(struct tap *t)
 	tear_down(&r);
 }
 
-struct elf_image {
+struct elf_bytes {
 	Elf64_Ehdr h;
 	Elf64_Phdr load, note;
 	struct {
@@ -168,24 +168,29 @@ struct elf_image {
 	char code[16];
 };
 
-static struct elf_image *make_elf(struct rig *r)
+static struct elf_bytes *make_elf(struct rig *r)
 {
-	struct elf_image *i = (void *)r->image;
+	struct elf_bytes *i = (void *)r->image;
 
 	memset(r->image, 0, sizeof(r->image));
 	memcpy(i->h.e_ident, ELFMAG, SELFMAG);
 	i->h.e_ident[EI_CLASS] = ELFCLASS64;
 	i->h.e_ident[EI_DATA] = ELFDATA2LSB;
-	i->h.e_phoff = offsetof(struct elf_image, load);
+	i->h.e_ident[EI_VERSION] = i->h.e_version = EV_CURRENT;
+	i->h.e_type = ET_EXEC;
+	i->h.e_machine = EM_X86_64;
+	i->h.e_entry = 0xdead; /* only the PVH entry is right */
+	i->h.e_ehsize = sizeof(Elf64_Ehdr);
+	i->h.e_phoff = offsetof(struct elf_bytes, load);
 	i->h.e_phnum = 2;
 	i->h.e_phentsize = sizeof(Elf64_Phdr);
 	i->load = (Elf64_Phdr){ .p_type = PT_LOAD,
-		.p_offset = offsetof(struct elf_image, code),
+		.p_offset = offsetof(struct elf_bytes, code),
 		.p_paddr = 0x100000,
 		.p_filesz = 16,
 		.p_memsz = 64 };
 	i->note = (Elf64_Phdr){ .p_type = PT_NOTE,
-		.p_offset = offsetof(struct elf_image, pvh),
+		.p_offset = offsetof(struct elf_bytes, pvh),
 		.p_filesz = sizeof(i->pvh),
 		.p_memsz = sizeof(i->pvh) };
 	i->pvh.n = (Elf64_Nhdr){ 4, 4, 18 };
@@ -201,7 +206,7 @@ static void elf_good(struct tap *t)
 
 	set_up(&r);
 	make_elf(&r);
-	REQUIRE(t, CHECK_EQ(t, load(&r, sizeof(struct elf_image)), 0));
+	REQUIRE(t, CHECK_EQ(t, load(&r, sizeof(struct elf_bytes)), 0));
 	CHECK_EQ(t, r.b.protocol, BOOT_PVH);
 	CHECK_EQ(t, r.b.entry, 0x100008);
 	CHECK(t, !strcmp(gm_ptr(&r.gm, 0x100000, 16), "sixteen letters"));
@@ -211,9 +216,9 @@ static void elf_good(struct tap *t)
 
 #define BAD_ELF(change)                                                                            \
 	do {                                                                                       \
-		struct elf_image *i = make_elf(&r);                                                \
+		struct elf_bytes *i = make_elf(&r);                                                \
 		change;                                                                            \
-		CHECK(t, load(&r, sizeof(struct elf_image)) < 0 && r.e.msg[0] != 0);               \
+		CHECK(t, load(&r, sizeof(struct elf_bytes)) < 0 && r.e.msg[0] != 0);               \
 	} while (0)
 
 static void elf_bad(struct tap *t)
@@ -223,6 +228,13 @@ static void elf_bad(struct tap *t)
 	set_up(&r);
 	BAD_ELF(i->h.e_ident[EI_CLASS] = 9);
 	BAD_ELF(i->h.e_ident[EI_DATA] = ELFDATA2MSB);
+	BAD_ELF(i->h.e_ident[EI_VERSION] = 0);
+	BAD_ELF(i->h.e_version = 2);
+	BAD_ELF(i->h.e_type = ET_REL);
+	BAD_ELF(i->h.e_type = ET_CORE);
+	BAD_ELF(i->h.e_machine = EM_AARCH64);
+	BAD_ELF(i->h.e_machine = EM_386);
+	BAD_ELF(i->h.e_ehsize = 52);
 	BAD_ELF(i->h.e_phnum = 0xffff);
 	BAD_ELF(i->h.e_phnum = 0);
 	BAD_ELF(i->h.e_phentsize = 1);
@@ -234,7 +246,8 @@ static void elf_bad(struct tap *t)
 	BAD_ELF(i->load.p_offset = UINT64_MAX - 4);
 	BAD_ELF(i->load.p_paddr = 0x7000);
 	BAD_ELF(i->load.p_paddr = UINT64_MAX - 63);
-	BAD_ELF(i->note.p_filesz = 8);
+	BAD_ELF(i->load.p_type = PT_NULL);
+	BAD_ELF(i->note = i->load);
 	BAD_ELF(i->note.p_filesz = UINT64_MAX);
 	BAD_ELF(i->note.p_offset = UINT64_MAX);
 	BAD_ELF(i->pvh.n.n_namesz = 0xffffffff);
@@ -243,10 +256,109 @@ static void elf_bad(struct tap *t)
 	BAD_ELF(i->pvh.n.n_type = 17);
 	BAD_ELF(i->pvh.entry = 0x100040);
 	BAD_ELF(i->pvh.entry = 0);
-	for (size_t len = 0; len < offsetof(struct elf_image, code) + 16; len++) {
+	for (size_t len = 0; len < offsetof(struct elf_bytes, code) + 16; len++) {
 		make_elf(&r);
 		CHECK(t, load(&r, len) < 0);
 	}
+	tear_down(&r);
+}
+
+/* Without the note the file's own entry counts, a virtual address. */
+static void elf_bare(struct tap *t)
+{
+	struct elf_bytes *i;
+	uint32_t *info;
+	struct rig r;
+
+	set_up(&r);
+	i = make_elf(&r);
+	i->note.p_type = PT_NULL;
+	i->load.p_vaddr = UINT64_C(0xffff800000000000);
+	i->h.e_entry = i->load.p_vaddr + 8;
+	REQUIRE(t, CHECK_EQ(t, load(&r, sizeof(*i)), 0));
+	CHECK_EQ(t, r.b.protocol, BOOT_BARE64);
+	CHECK_EQ(t, r.b.entry, 0x100008);
+	info = gm_ptr(&r.gm, r.b.info, 4);
+	CHECK(t, info && *info == 0x336ec578);
+	CHECK_EQ(t, *(uint64_t *)gm_ptr(&r.gm, BOARD_PAGE_TABLES, 8), BOARD_PAGE_TABLES + 0x1003);
+	/* Linked at one address, entered at the other. */
+	i->h.e_entry = 0x100008;
+	CHECK_EQ(t, load(&r, sizeof(*i)), 0);
+	CHECK_EQ(t, r.b.entry, 0x100008);
+	/* Behind the bytes of the file is nothing to run. */
+	i->h.e_entry = 0x100010;
+	CHECK_EQ(t, load(&r, sizeof(*i)), -EINVAL);
+	CHECK(t, strstr(r.e.msg, "0x100010") != NULL);
+	i->h.e_entry = i->load.p_vaddr - 1;
+	CHECK_EQ(t, load(&r, sizeof(*i)), -EINVAL);
+	tear_down(&r);
+}
+
+static void elf_bare32(struct tap *t)
+{
+	Elf32_Ehdr *h;
+	Elf32_Phdr *p;
+	struct rig r;
+
+	set_up(&r);
+	h = (void *)r.image;
+	p = (void *)(r.image + sizeof(*h));
+	memcpy(h->e_ident, ELFMAG, SELFMAG);
+	h->e_ident[EI_CLASS] = ELFCLASS32;
+	h->e_ident[EI_DATA] = ELFDATA2LSB;
+	h->e_ident[EI_VERSION] = h->e_version = EV_CURRENT;
+	h->e_type = ET_EXEC;
+	h->e_machine = EM_386;
+	h->e_ehsize = h->e_phoff = sizeof(*h);
+	h->e_phnum = 1;
+	h->e_phentsize = sizeof(*p);
+	h->e_entry = 0x200004;
+	*p = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = 256, .p_vaddr = 0x200000 };
+	p->p_paddr = 0x200000;
+	p->p_filesz = p->p_memsz = 16;
+	REQUIRE(t, CHECK_EQ(t, load(&r, 512), 0));
+	CHECK_EQ(t, r.b.protocol, BOOT_BARE32);
+	CHECK_EQ(t, r.b.entry, 0x200004);
+	h->e_machine = EM_X86_64;
+	CHECK_EQ(t, load(&r, 512), -EINVAL);
+	tear_down(&r);
+}
+
+static int load_raw(struct rig *r, uint64_t at, uint64_t entry, size_t len)
+{
+	r->b = (struct boot){ .gm = &r->gm, .kernel = r->path, .load_address = at };
+	r->b.raw_entry = entry;
+	if (ftruncate(r->file, 0) || pwrite(r->file, r->image, len, 0) != (ssize_t)len)
+		exit(1);
+	return boot_load(&r->b, &r->e);
+}
+
+static void raw(struct tap *t)
+{
+	struct rig r;
+
+	set_up(&r);
+	strcpy((char *)r.image, "raw image");
+	REQUIRE(t, CHECK_EQ(t, load_raw(&r, 0x300000, 0, 64), 0));
+	CHECK_EQ(t, r.b.protocol, BOOT_BARE64);
+	CHECK_EQ(t, r.b.entry, 0x300000);
+	CHECK(t, !strcmp(gm_ptr(&r.gm, 0x300000, 16), "raw image"));
+	CHECK_EQ(t, load_raw(&r, 0x300000, 0x30003f, 64), 0);
+	CHECK_EQ(t, r.b.entry, 0x30003f);
+	CHECK_EQ(t, load_raw(&r, RAM - 64, 0, 64), 0);
+
+	CHECK_EQ(t, load_raw(&r, 0x300000, 0x300040, 64), -EINVAL);
+	CHECK_EQ(t, load_raw(&r, 0x300000, 0x2fffff, 64), -EINVAL);
+	CHECK_EQ(t, load_raw(&r, 0, 0x300000, 64), -EINVAL);
+	CHECK_EQ(t, load_raw(&r, 0x300000, 0, 0), -EINVAL);
+	CHECK_EQ(t, load_raw(&r, UINT64_MAX - 8, 0, 64), -EINVAL);
+	CHECK_EQ(t, load_raw(&r, RAM - 63, 0, 64), -ENOSPC);
+	CHECK_EQ(t, load_raw(&r, 0x7000, 0, 64), -ENOSPC);
+	CHECK_EQ(t, load_raw(&r, BOARD_ACPI, 0, 64), -ENOSPC);
+	/* What says itself where it belongs is not put elsewhere. */
+	make_elf(&r);
+	CHECK_EQ(t, load_raw(&r, 0x300000, 0, 512), -EINVAL);
+	CHECK(t, strstr(r.e.msg, "ELF") != NULL);
 	tear_down(&r);
 }
 
@@ -270,7 +382,7 @@ static void mutated(struct tap *t)
 		load(&r, 8192);
 	}
 	make_elf(&r);
-	CHECK_EQ(t, load(&r, sizeof(struct elf_image)), 0);
+	CHECK_EQ(t, load(&r, sizeof(struct elf_bytes)), 0);
 	tear_down(&r);
 }
 
@@ -294,6 +406,9 @@ int main(void)
 	TAP_RUN(&t, linux_bad);
 	TAP_RUN(&t, elf_good);
 	TAP_RUN(&t, elf_bad);
+	TAP_RUN(&t, elf_bare);
+	TAP_RUN(&t, elf_bare32);
+	TAP_RUN(&t, raw);
 	TAP_RUN(&t, mutated);
 	TAP_RUN(&t, no_file);
 	return tap_done(&t);

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -106,6 +107,77 @@ def test_start_info():
                  "map 0 9fc00 1", "map 100000 3f00000 1", "rsdp e0000"):
         if line not in lines:
             raise AssertionError("no '%s' in %r" % (line, out))
+
+
+class Elf:
+    """The one segment of the payload, for images that are not PVH: its first byte is a 64-bit entry."""
+
+    def __init__(self, path):
+        with open(path, "rb") as f:
+            self.file = f.read()
+        self.entry32, phoff = struct.unpack_from("<QQ", self.file, 24)
+        kind, _, offset, _, self.paddr, filesz, self.memsz, _ = struct.unpack_from("<IIQQQQQQ", self.file, phoff)
+        same(kind, 1)
+        self.text = self.file[offset:offset + filesz]
+
+    def elf64(self):
+        ident = b"\x7fELF\2\1\1" + bytes(9)
+        head = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, self.paddr, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+        segment = struct.pack("<IIQQQQQQ", 1, 7, 120, self.paddr, self.paddr, len(self.text), self.memsz, 1)
+        return ident + head + segment + self.text
+
+    def elf32(self):
+        ident = b"\x7fELF\1\1\1" + bytes(9)
+        head = struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, self.entry32, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+        segment = struct.pack("<IIIIIIII", 1, 84, self.paddr, self.paddr, len(self.text), self.memsz, 7, 1)
+        return ident + head + segment + self.text
+
+
+def bare(image, *options):
+    """An image that is not PVH finds what a PVH guest does: start info, command line, memory map, initrd."""
+    with tempfile.NamedTemporaryFile() as kernel, tempfile.NamedTemporaryFile() as initrd:
+        kernel.write(image)
+        kernel.flush()
+        initrd.write(b"for a bare guest\0")
+        initrd.flush()
+        status, out, messages = run("info", "--kernel", kernel.name, "--initrd", initrd.name, *options)
+    lines = out.split("\n")
+    for line in ("magic 336ec578", "module-text for a bare guest", "map 100000 3f00000 1", "rsdp e0000"):
+        if status or line not in lines:
+            raise AssertionError("status %d, no '%s' in %r; %s" % (status, line, out, messages))
+
+
+def test_elf64_without_pvh():
+    bare(Elf(PAYLOAD).elf64())
+
+
+def test_elf32_without_pvh():
+    bare(Elf(PAYLOAD).elf32())
+
+
+def test_raw_image():
+    elf = Elf(PAYLOAD)
+    bare(elf.text, "--load-address", hex(elf.paddr))
+
+
+def test_raw_image_with_entry():
+    elf = Elf(PAYLOAD)
+    bare(bytes(256) + elf.text, "--load-address", hex(elf.paddr - 256), "--entry", hex(elf.paddr))
+
+
+def test_raw_image_refused():
+    with tempfile.NamedTemporaryFile() as image:
+        image.write(bytes(4096))
+        image.flush()
+        for options, wanted, words in (
+                (["--load-address", "0x8000"], 1, "does not fit guest RAM, 0x100000 to 0x4000000"),
+                (["--load-address", "0x3fff800"], 1, "does not fit guest RAM"),
+                (["--load-address", "0x200000", "--entry", "0x201000"], 1, "0x201000 is outside the image"),
+                (["--entry", "0x200000"], 2, "needs load-address"),
+                (["--load-address", "0x200000", "--kernel", PAYLOAD], 1, "is an ELF file")):
+            status, _, messages = run("info", "--kernel", image.name, *options)
+            if status != wanted or words not in messages:
+                raise AssertionError("%s: status %d, %r" % (options, status, messages))
 
 
 def test_memory_above_4g():

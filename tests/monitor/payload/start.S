@@ -2,6 +2,18 @@
 /* Entry of the test payload: from PVH's 32-bit protected mode to C in long mode; and the start of
  * the second processor, copied to 0x8000. */
 
+	/* Started as a raw image or a plain ELF file: in long mode already, start info in RDI. */
+	.section .text.first, "ax"
+	.code64
+	.global bare64
+bare64:
+	movl %edi, start_info_addr
+	movl $stack_top, %esp
+	lgdt gdt_desc
+	pushq $0x08
+	pushq $entry64
+	lretq
+
 	.section .note.Xen, "a", @note
 	.long 4, 4, 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz "Xen"
@@ -122,7 +134,7 @@ gdt:
 	.quad 0x00cf9b000000ffff /* 32-bit code */
 gdt_desc:
 	.word 31
-	.long gdt
+	.quad gdt
 	.global start_info_addr, irq_count, irq_ack
 start_info_addr:
 	.long 0
