@@ -95,6 +95,27 @@ int opt_parse_size(const char *text, uint64_t *out)
 	return 0;
 }
 
+int opt_parse_time(const char *text, uint32_t *ms)
+{
+	unsigned long long v, unit = 1000;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (!strcmp(end, "ms"))
+		unit = 1;
+	else if (!strcmp(end, "m"))
+		unit = 60000;
+	else if (*end && strcmp(end, "s") != 0)
+		return -EINVAL;
+	if (errno || v > UINT32_MAX / unit)
+		return -EINVAL;
+	*ms = (uint32_t)(v * unit);
+	return 0;
+}
+
 int opt_parse_mac(const char *text, uint8_t mac[6])
 {
 	unsigned byte[6];
@@ -142,6 +163,16 @@ static int parse_number(const struct opt *o, const char *text, uint64_t *out)
 			return -EINVAL;
 	}
 	return *out < o->min || *out > max ? -EINVAL : 0;
+}
+
+static int set_time(const struct opt *o, uint32_t *slot, const char *value)
+{
+	uint32_t ms;
+
+	if (opt_parse_time(value, &ms) || ms < o->min || (o->max && ms > o->max))
+		return -EINVAL;
+	*slot = ms;
+	return 0;
 }
 
 static int set_string(char **slot, const char *value)
@@ -222,6 +253,8 @@ static int store(const struct opt *o, void *base, const char *value)
 		return ret;
 	case OPT_LIST:
 		return add_list(p, value);
+	case OPT_TIME:
+		return set_time(o, p, value);
 	default:
 		return -EINVAL;
 	}
@@ -238,6 +271,14 @@ static void describe_range(const struct opt *o, const char *what, char *buf, siz
 			(unsigned long long)max);
 	else
 		snprintf(buf, len, "%s of at least %llu", what, (unsigned long long)o->min);
+}
+
+static void describe_time(const struct opt *o, char *buf, size_t len)
+{
+	unsigned long long max = o->max ? o->max : UINT32_MAX;
+
+	snprintf(buf, len, "a time from %llu to %llu ms, as in 10s, 500ms or 2m",
+		(unsigned long long)o->min, max);
 }
 
 static void describe_allowed(const struct opt *o, char *buf, size_t len)
@@ -265,6 +306,9 @@ static void describe_allowed(const struct opt *o, char *buf, size_t len)
 		return;
 	case OPT_LIST:
 		snprintf(buf, len, "a list of at most %d words", LIST_MAX);
+		return;
+	case OPT_TIME:
+		describe_time(o, buf, len);
 		return;
 	case OPT_STR:
 	case OPT_PATH:
@@ -335,6 +379,7 @@ static bool is_set(const struct opt *o, const void *base)
 	case OPT_LIST:
 		return ((const struct opt_list *)p)->n;
 	case OPT_U32:
+	case OPT_TIME:
 		return *(const uint32_t *)p;
 	case OPT_U64:
 	case OPT_SIZE:
@@ -391,6 +436,8 @@ static const char *type_word(const struct opt *o)
 		return "MAC";
 	case OPT_LIST:
 		return "LIST";
+	case OPT_TIME:
+		return "TIME";
 	case OPT_STR:
 	default:
 		return "TEXT";

@@ -23,6 +23,7 @@ enum opt_type {
 	OPT_ENUM, /* int, index into `words` */
 	OPT_MAC,  /* struct opt_mac */
 	OPT_LIST, /* struct opt_list; a key may be given several times or comma-separated */
+	OPT_TIME, /* uint32_t milliseconds, as in 10s, 500ms, 2m; a bare number is seconds */
 };
 
 struct opt_mac {
@@ -44,7 +45,7 @@ struct opt {
 	enum opt_type type;
 	size_t offset;		  /* of the field in the owner's structure */
 	const char *def;	  /* default as text, or NULL: zero */
-	uint64_t min, max;	  /* for numbers; max 0 means no bound */
+	uint64_t min, max;	  /* for numbers and times (ms); max 0 means no bound */
 	const char *const *words; /* for OPT_ENUM, ends with NULL */
 	const char *help;	  /* one line: meaning, unit */
 	unsigned flags;
@@ -73,4 +74,6 @@ void opt_help(const struct opt *table, FILE *f);
 
 /* Parses a size with suffix; returns 0 or -EINVAL. */
 int opt_parse_size(const char *text, uint64_t *out);
+/* A time to milliseconds; returns 0 or -EINVAL. */
+int opt_parse_time(const char *text, uint32_t *ms);
 int opt_parse_mac(const char *text, uint8_t mac[6]);

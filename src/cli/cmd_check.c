@@ -50,6 +50,16 @@ static void print_keys(const struct conf_keys *keys, const struct opt *table, un
 	}
 }
 
+static void print_sections(const struct conf_section *sections, const struct conf_keys *given)
+{
+	for (const struct conf_section *o = sections; o->name || o->table; o++) {
+		if (o->table && o->name)
+			printf("    %s\n", o->name);
+		if (o->table)
+			print_keys(given, o->table, o->name ? 6 : 4);
+	}
+}
+
 static void print_device(const struct conf_device *d)
 {
 	printf("    device %s: %s, %s%s\n", d->name, d->cls->name,
@@ -66,11 +76,9 @@ static void print_device(const struct conf_device *d)
 
 static void print_vm(const struct conf_vm *vm)
 {
-	static const char *const restart[] = { "no", "on-failure", "always" };
-
 	printf("\nVM %s\n", vm->name);
 	print_keys(&vm->keys, vm_opts, 4);
-	printf("    %-14s %s\n", "restart", restart[vm->restart]);
+	print_sections(conf_vm_sections, &vm->given);
 	for (unsigned i = 0; i < vm->ndevices; i++)
 		print_device(&vm->devices[i]);
 }
@@ -110,8 +118,8 @@ static void print_plan(const struct conf *conf, const struct plan *plan, const c
 {
 	printf("%s is correct: system %s, %u VMs, %u switches\n", conf->path, conf->name,
 		conf->nvms, conf->nswitches);
-	printf("    %-14s %s\n    %-14s %g s\n    %-14s %s\n", "jail", jail_mode_words[conf->jail],
-		"grace", conf->grace_ms / 1e3, "run-time files", run_dir);
+	print_sections(conf_system_sections, &conf->given);
+	printf("    %-14s %s\n", "run-time files", run_dir);
 	for (unsigned i = 0; i < conf->nswitches; i++) {
 		printf("\nswitch %s\n", conf->switches[i].name);
 		print_keys(&conf->switches[i].keys, switch_opts, 4);
@@ -145,12 +153,34 @@ static cJSON *json_keys(const struct conf_keys *keys, const struct opt *table)
 	return o;
 }
 
+/* Sections with their keys; keys that are in none are members of `o`. What it has is not added. */
+static void add_sections(
+	cJSON *o, const struct conf_section *sections, const struct conf_keys *given)
+{
+	for (const struct conf_section *s = sections; s->name || s->table; s++) {
+		cJSON *keys = s->table ? json_keys(given, s->table) : NULL, *item;
+
+		if (s->name && keys) {
+			cJSON_AddItemToObject(o, s->name, keys);
+			continue;
+		}
+		while ((item = cJSON_DetachItemFromArray(keys, 0))) {
+			if (cJSON_HasObjectItem(o, item->string))
+				cJSON_Delete(item);
+			else
+				cJSON_AddItemToObject(o, item->string, item);
+		}
+		cJSON_Delete(keys);
+	}
+}
+
 static cJSON *json_vm(const struct conf_vm *vm)
 {
 	cJSON *o = cJSON_CreateObject(), *devices;
 
 	cJSON_AddStringToObject(o, "name", vm->name);
 	cJSON_AddItemToObject(o, "keys", json_keys(&vm->keys, vm_opts));
+	add_sections(o, conf_vm_sections, &vm->given);
 	devices = cJSON_AddArrayToObject(o, "devices");
 	for (unsigned i = 0; i < vm->ndevices; i++) {
 		const struct conf_device *d = &vm->devices[i];
@@ -178,6 +208,7 @@ static cJSON *json_plan(const struct conf *conf, const struct plan *plan, const 
 	cJSON_AddStringToObject(o, "jail", jail_mode_words[conf->jail]);
 	cJSON_AddNumberToObject(o, "grace_ms", conf->grace_ms);
 	cJSON_AddStringToObject(o, "run_dir", run_dir);
+	add_sections(o, conf_system_sections, &conf->given);
 	list = cJSON_AddArrayToObject(o, "vms");
 	for (unsigned i = 0; i < conf->nvms; i++)
 		cJSON_AddItemToArray(list, json_vm(&conf->vms[i]));

@@ -50,6 +50,7 @@ struct conf_vm {
 	struct conf_keys keys;	/* rows of vm_opts */
 	int restart;		/* enum conf_restart */
 	uint32_t restart_limit; /* failures in a row until the VM is given up; 0: never */
+	struct conf_keys given; /* what the file gives of the tables in conf_vm_sections */
 	struct conf_device *devices;
 	unsigned ndevices;
 	unsigned line, column;
@@ -67,6 +68,7 @@ struct conf {
 	char *name;	   /* of the system: the file's name without suffix if it does not say */
 	int jail;	   /* enum jail_mode */
 	uint32_t grace_ms; /* from the power button to force */
+	struct conf_keys given; /* what the file gives of the tables in conf_system_sections */
 	struct conf_vm *vms;
 	unsigned nvms;
 	struct conf_switch *switches;
@@ -99,5 +101,25 @@ const char *conf_value(const struct conf_keys *keys, const struct opt *table, co
 const struct conf_key *conf_key_find(const struct conf_keys *keys, const char *name);
 struct conf_switch *conf_switch_find(const struct conf *conf, const char *name);
 
-/* "10s", "500ms", "2m", "10" (seconds) to milliseconds; -EINVAL for anything else. */
-int conf_parse_time(const char *text, uint32_t *ms);
+struct conf_reader;
+struct yaml_node;
+
+/*
+ * A section of a VM or of the system: a map in the file, read into the structure at `offset` of
+ * struct conf_vm or struct conf. Defaults of the table are set even if the section is absent.
+ */
+struct conf_section {
+	const char *name;	 /* NULL: the rows stand in the VM or in the system itself */
+	const struct opt *table; /* its keys; NULL: the monitor's (config_vm.c), or see `read` */
+	size_t offset;
+	const char *word; /* the key that a bare word sets (`cpus: 2`), or NULL */
+	/* Reads a section that is no map of words, instead of the table; or NULL. Called if the
+	 * section is there, as is `check`, which says what the table cannot say. */
+	void (*read)(struct conf_reader *r, const struct yaml_node *node, void *section);
+	void (*check)(struct conf_reader *r, const struct yaml_node *node, void *section);
+	void (*free)(void *section); /* what `read` allocated, or NULL */
+};
+
+/* Both end with a row that has neither name nor table. */
+extern const struct conf_section conf_vm_sections[];
+extern const struct conf_section conf_system_sections[];

@@ -9,7 +9,8 @@
 #include "base/util.h"
 #include "system/config_priv.h"
 
-#define ALLOWED_MAX 400u
+#define ALLOWED_MAX 900u
+#define WHAT_MAX    1200u
 
 void conf_slot_add(struct conf_slots *s, const struct conf_slot *slot)
 {
@@ -51,7 +52,7 @@ static void add_error(struct conf_errors *errors, unsigned line, unsigned column
 void conf_error(struct conf_reader *r, unsigned line, unsigned column, const char *fmt, ...)
 {
 	struct conf_errors *errors = r->errors;
-	char what[ERR_MSG_MAX];
+	char what[WHAT_MAX];
 	va_list ap;
 
 	if (errors->n == CONF_ERRORS_MAX) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Between config.c (the shape of a system file), config_map.c (maps and their keys) and
+ * Between config.c, config_vm.c and config_device.c (the shape of a system file), config_map.c
+ * (maps and their keys), config_section.c (sections), conf_*.c (keys of one section) and
  * config_check.c (what must hold across the file).
  */
 #pragma once
@@ -8,7 +9,7 @@
 #include "system/config.h"
 #include "system/yaml_tree.h"
 
-#define CONF_SLOTS_MAX 96u
+#define CONF_SLOTS_MAX 128u
 
 /* One reading of a file. */
 struct conf_reader {
@@ -58,6 +59,28 @@ void conf_defaults(
 	struct conf_reader *r, const struct yaml_node *at, const struct opt *table, void *base);
 void conf_required(struct conf_reader *r, const struct yaml_node *at, const struct opt *table,
 	const void *base);
+
+/* config_section.c */
+
+/* Makes a list's keys possible in the map that `base` is read from. */
+void conf_sections_slots(struct conf_slots *s, const struct conf_section *sections, void *base,
+	struct conf_keys *given);
+void conf_sections_defaults(struct conf_reader *r, const struct yaml_node *map,
+	const struct conf_section *sections, void *base);
+/* Reads all sections of `map` but the monitor's. */
+void conf_sections_read(struct conf_reader *r, const struct yaml_node *map,
+	const struct conf_section *sections, void *base, struct conf_keys *given);
+/* Reads one section whose keys are `s`; one with nothing in it is as {}. */
+void conf_section_read(struct conf_reader *r, const struct yaml_node *node,
+	const struct conf_section *section, const struct conf_slots *s);
+void conf_sections_free(const struct conf_section *sections, void *base);
+
+/* config.c, config_vm.c, config_device.c */
+
+/* False, with an error, if `name` is too long or has bytes that a name cannot have. */
+bool conf_good_name(struct conf_reader *r, const struct yaml_node *at, const char *name);
+void conf_read_vm(struct conf_reader *r, const struct yaml_node *map, struct conf_vm *vm);
+void conf_read_devices(struct conf_reader *r, const struct yaml_node *list, struct conf_vm *vm);
 
 /* config_check.c */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "system/config.h"
+#include "system/config_priv.h"
 
 const struct conf_key *conf_key_find(const struct conf_keys *keys, const char *name)
 {
@@ -53,7 +53,9 @@ static void free_vm(struct conf_vm *vm)
 	free(vm->devices);
 	free(vm->name);
 	opt_free(vm_opts, &vm->machine);
+	conf_sections_free(conf_vm_sections, vm);
 	free_keys(&vm->keys);
+	free_keys(&vm->given);
 }
 
 void conf_free(struct conf *c)
@@ -68,9 +70,10 @@ void conf_free(struct conf *c)
 	}
 	free(c->vms);
 	free(c->switches);
+	conf_sections_free(conf_system_sections, c);
+	free_keys(&c->given);
 	free(c->path);
 	free(c->dir);
-	free(c->name);
 	free(c);
 }
 

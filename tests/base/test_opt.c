@@ -14,6 +14,7 @@ struct conf {
 	int cache;
 	struct opt_mac mac;
 	struct opt_list ports;
+	uint32_t limit;
 };
 
 static const char *const cache_words[] = { "writeback", "writethrough", NULL };
@@ -29,6 +30,8 @@ static const struct opt table[] = {
 	{ "cache", OPT_ENUM, offsetof(struct conf, cache), .words = cache_words, .help = "a mode" },
 	{ "mac", OPT_MAC, offsetof(struct conf, mac), .help = "an address" },
 	{ "ports", OPT_LIST, offsetof(struct conf, ports), .help = "names" },
+	{ "limit", OPT_TIME, offsetof(struct conf, limit), .def = "2", .min = 10, .max = 60000,
+		.help = "a time" },
 	OPT_END,
 };
 
@@ -39,7 +42,12 @@ static void test_values(struct tap *t)
 
 	CHECK_EQ(t, opt_defaults(table, &c, NULL), 0);
 	CHECK(t, c.on && c.cpus == 1 && c.memory == 64 << 20 && !c.image);
+	CHECK_EQ(t, c.limit, 2000);
 	CHECK_EQ(t, opt_check(table, &c, NULL), -EINVAL);
+	CHECK_EQ(t, opt_set(table, &c, "limit", "1m", NULL), 0);
+	CHECK_EQ(t, c.limit, 60000);
+	CHECK_EQ(t, opt_set(table, &c, "limit", "250ms", NULL), 0);
+	CHECK_EQ(t, c.limit, 250);
 	CHECK_EQ(t, opt_set(table, &c, "on", "off", NULL), 0);
 	CHECK_EQ(t, opt_set(table, &c, "cpus", "0x10", NULL), 0);
 	CHECK_EQ(t, opt_set(table, &c, "memory", "2g", NULL), 0);
@@ -75,6 +83,11 @@ static void test_bad_values(struct tap *t)
 		{ "cache", "wb", -EINVAL, "one of writeback, writethrough" },
 		{ "mac", "52:54:00:ab:cd", -EINVAL, "six hexadecimal bytes" },
 		{ "mac", "52:54:00:ab:cd:ef:01", -EINVAL, "six hexadecimal bytes" },
+		{ "limit", "soon", -EINVAL, "a time from 10 to 60000 ms, as in 10s, 500ms or 2m" },
+		{ "limit", "9ms", -EINVAL, "a time from 10" },
+		{ "limit", "2m", -EINVAL, "to 60000 ms" },
+		{ "limit", "99999999999999999999", -EINVAL, "a time" },
+		{ "limit", "-1s", -EINVAL, "a time" },
 		{ "memroy", "1M", -ENOENT, "did you mean 'memory'" },
 		{ "zzzzzz", "1M", -ENOENT, "possible: on, cpus, memory" },
 	};

@@ -14,8 +14,8 @@ VM = "vms: {a: {boot: {kernel: k}, devices: [%s]}}\n"
 # Name, file, the messages it must get: beginnings of "LINE:COLUMN: text".
 BAD = [
     ("unknown key, near", "vms:\n  a:\n    memroy: 1M\n    boot: {kernel: k}\n",
-     ["3:5: unknown key 'memroy' (did you mean 'memory'?); allowed: boot, cpus, devices, memory"]),
-    ("unknown key, far", "vms: {a: {boot: {kernel: k}}}\nquux: 1\n", ["2:1: unknown key 'quux'; allowed: name, jail"]),
+     ["3:5: unknown key 'memroy' (did you mean 'memory'?); allowed: boot, cpus, restart, restart-limit, devices, memory"]),
+    ("unknown key, far", "vms: {a: {boot: {kernel: k}}}\nquux: 1\n", ["2:1: unknown key 'quux'; allowed: name, jail, grace, vms, switches"]),
     ("unknown key of a section", "vms: {a: {boot: {kernel: k, initird: i}}}\n",
      ["1:29: unknown key 'initird' (did you mean 'initrd'?); allowed: kernel, initrd, cmdline"]),
     ("unknown key of a device", VM % "{type: blk, imge: x}",
@@ -69,7 +69,7 @@ BAD = [
     ("not a CPU", "vms: {a: {cpus: {host: [0, first]}, boot: {kernel: k}}}\n",
      ["1:25: cpu-host: 'first' is no number of a host CPU"]),
     ("more devices than slots", VM % ", ".join(["{type: rng}"] * 32), ["1:7: 32 devices; PCI has 31 slots"]),
-    ("grace", "grace: soon\nvms: {a: {boot: {kernel: k}}}\n", ["1:8: 'grace' takes a time"]),
+    ("grace", "grace: soon\nvms: {a: {boot: {kernel: k}}}\n", ["1:8: 'soon' is no value for 'grace': it takes a time"]),
     ("alias", "vms: &x {a: {boot: {kernel: k}}}\nname: *x\n", ["1:6: anchors (&name) are not supported"]),
     ("second document", "vms: {a: {boot: {kernel: k}}}\n---\nvms: {}\n", ["2:1: a second document"]),
     ("not YAML", "vms: {a: [}\n", ["1:11: not YAML"]),
