@@ -3,15 +3,21 @@
 #   make         builds build/avp            make demo    two Linux guests, started, checked, powered off
 #   make check   all tests                   make bench   the figures of docs/performance.md
 #   make deps    installs what is needed     make guests  kernel, initrd and disks of examples/two-linux.yaml
+#   make arm64   builds build-arm64/avp, which runs on arm64 computers and on the emulated arm64 board
 BUILD ?= build
+BUILD_ARM64 ?= build-arm64
 JOBS ?= $(shell nproc)
 
-.PHONY: all deps guests demo check bench clean
+.PHONY: all arm64 deps guests demo check bench clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
+
+arm64:
+	tools/arm64 $(BUILD_ARM64)
+	ninja -C $(BUILD_ARM64) -j $(JOBS)
 
 deps:
 	tools/deps
@@ -32,4 +38,4 @@ bench: deps
 	meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
 
 clean:
-	rm -rf build build-asan build-clang
+	rm -rf build build-arm64 build-asan build-clang

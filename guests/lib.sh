@@ -9,27 +9,126 @@ die()
 	exit 1
 }
 
-# kernel_package META: "PACKAGE VERSION" that the metapackage depends on in the newest version known to apt.
-kernel_package()
+ARCH=$(dpkg --print-architecture)
+lists=/var/lib/apt/lists
+
+# use_arch ARCH: whose packages the functions below mean from here on. If they are not this system's, apt gets a
+# configuration and lists of its own in the cache, so that the system needs to know nothing of the architecture.
+use_arch()
+{
+	[ "$1" != "$ARCH" ] || return 0
+	ARCH=$1
+	apt=$CACHE/apt-$ARCH
+	mkdir -p "$apt"
+	exec 9>"$apt/lock"
+	flock 9
+	# The system's own lists are the measure: `make deps` brings both up to date.
+	if [ ! -e "$apt/fresh" ] || [ "$lists" -nt "$apt/fresh" ]; then
+		foreign_lists
+	fi
+	exec 9>&-
+	lists=$apt/lists
+	export APT_CONFIG="$apt/apt.conf"
+}
+
+# The system's sources, as far as they are Debian's, read for $ARCH into "$apt".
+foreign_lists()
+{
+	echo "reading Debian's lists of packages for $ARCH" >&2
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	: >"$apt/status"
+	key=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ ! -e $key ] && key= || key="[signed-by=$key] "
+	apt-get indextargets --format "deb $key\$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
+		'Created-By: Packages' 'Origin: Debian' | sort -u >"$apt/sources.list"
+	[ -s "$apt/sources.list" ] || die "apt has no lists of Debian's; run 'make deps' first"
+	cat >"$apt/apt.conf" <<-EOF
+		APT::Architecture "$ARCH";
+		APT::Architectures { "$ARCH"; };
+		APT::Sandbox::User "root";
+		Dir::State "$apt";
+		Dir::State::lists "$apt/lists";
+		Dir::State::status "$apt/status";
+		Dir::Cache "$apt/cache";
+		Dir::Etc::sourcelist "$apt/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+	EOF
+	touch "$apt/fresh.new"
+	if APT_CONFIG=$apt/apt.conf apt-get -qq update >&2; then
+		mv "$apt/fresh.new" "$apt/fresh"
+	elif [ ! -e "$apt/fresh" ]; then
+		die "cannot read Debian's lists of packages for $ARCH"
+	fi
+}
+
+# answer COMMAND...: what the command, a question to apt, prints. Remembered as long as apt's lists stay the same,
+# because apt takes seconds to read them.
+answer()
+{
+	file=$CACHE/answers/$(echo "$ARCH $*" | sha256sum | cut -c1-16)
+	if [ ! -s "$file" ] || [ "$lists" -nt "$file" ]; then
+		mkdir -p "$CACHE/answers"
+		"$@" >"$file.$$" && mv "$file.$$" "$file" || { rm -f "$file.$$"; return 1; }
+	fi
+	cat "$file"
+}
+
+ask_kernel()
 {
 	apt-cache show --no-all-versions "$1" 2>/dev/null |
 		sed -n 's/^Depends:.*\(linux-image-[0-9][^ ]*\) (= \([^)]*\)).*/\1 \2/p' | head -n 1
 }
 
+# kernel_package META: "PACKAGE VERSION" that the metapackage depends on in the newest version known to apt.
+kernel_package()
+{
+	answer ask_kernel "$1"
+}
+
 # fetch_deb PACKAGE VERSION: downloads it into the cache; prints its path.
 fetch_deb()
 {
-	deb=$CACHE/debs/$1_$2.deb
+	deb=$CACHE/debs/$1_$2_$ARCH.deb
 	[ -s "$deb" ] && echo "$deb" && return
 	mkdir -p "$CACHE/debs"
 	tmp=$(mktemp -d "$CACHE/debs/.new.XXXXXX")
-	echo "downloading Debian's $1 $2" >&2
+	echo "downloading Debian's $1 $2 for $ARCH" >&2
 	(cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root download "$1=$2" >&2) &&
 		mv "$tmp"/*.deb "$deb"
 	status=$?
 	rm -rf "$tmp"
-	[ $status -eq 0 ] || die "cannot download $1 $2; 'make deps' brings apt's lists up to date"
+	[ $status -eq 0 ] || outdated "$1 $2"
 	echo "$deb"
+}
+
+# outdated WHAT: the mirror does not have what the lists name.
+outdated()
+{
+	[ -z "${APT_CONFIG:-}" ] || rm -f "$apt/fresh"
+	die "cannot download $1; 'make deps' brings apt's lists up to date, then try again"
+}
+
+ask_closure()
+{
+	apt-get -qq --no-install-recommends --print-uris install "$@" | cut -d ' ' -f 2
+}
+
+# closure PACKAGE...: the file names of the packages of a foreign architecture and of all that they depend on.
+closure()
+{
+	answer ask_closure "$@" || die "apt cannot resolve for $ARCH: $*"
+}
+
+# fetch_closure PACKAGE...: downloads them into $CACHE/debs under these names.
+fetch_closure()
+{
+	mkdir -p "$CACHE/debs/partial"
+	exec 9>"$apt/lock"
+	flock 9
+	echo "downloading Debian's packages for $ARCH: $*" >&2
+	apt-get -qq --no-install-recommends --download-only -y -o Dir::Cache::archives="$CACHE/debs" install "$@" >&2 ||
+		outdated "$*"
+	exec 9>&-
 }
 
 # unpack_kernel DEB DIR: the kernel and its modules, decompressed, only of the folders that guests use.
