@@ -19,6 +19,7 @@ static const struct cli_command commands[] = {
 	{ "stop", cmd_stop, "power guests off" },
 	{ "restart", cmd_restart, "power a guest off and start it again" },
 	{ "logs", cmd_logs, "show what the processes of a system wrote" },
+	{ "events", cmd_events, "show what happened in a system, and when" },
 	{ "stats", cmd_stats, "show the counters of a system" },
 	{ "device", cmd_device, "serve one device over vhost-user" },
 	{ "switch", cmd_switch,

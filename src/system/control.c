@@ -121,6 +121,7 @@ static void drop_client(struct client *cl)
 	*at = cl->next;
 	c->nclients--;
 	jsonl_close(cl->j);
+	free(cl->events_of);
 	free(cl);
 }
 
@@ -283,6 +284,20 @@ void control_line(struct control *c, struct unit *u, const char *line)
 		msg = cJSON_CreateObject();
 		cJSON_AddStringToObject(msg, "event", "log");
 		cJSON_AddStringToObject(msg, "line", line);
+		jsonl_send_take(cl->j, msg);
+	}
+}
+
+void control_event(struct control *c, const cJSON *event)
+{
+	for (struct client *cl = c ? c->clients : NULL; cl; cl = cl->next) {
+		cJSON *msg;
+
+		if (!cl->follows_events || !events_is_of(event, cl->events_of))
+			continue;
+		msg = cJSON_CreateObject();
+		cJSON_AddStringToObject(msg, "event", "event");
+		cJSON_AddItemToObject(msg, "entry", cJSON_Duplicate(event, true));
 		jsonl_send_take(cl->j, msg);
 	}
 }

@@ -14,6 +14,7 @@
 
 #define LOG_LINES_DEFAULT 100
 #define LOG_LINES_MAX	  5000
+#define EVENTS_MAX	  10000
 #define LOG_BYTES_MAX	  (JSONL_OUT_MAX / 4) /* escapes make it longer */
 #define DIAL_LIMIT	  (10000 * UINT64_C(1000000))
 
@@ -209,6 +210,20 @@ static void cmd_logs(const struct request *rq)
 	control_answer(rq->client, rq->id, o);
 	rq->client->follows = is_true(rq->msg, "follow");
 	rq->client->follow = u;
+}
+
+static void cmd_events(const struct request *rq)
+{
+	struct events_filter f = { .name = jsonl_str(rq->msg, "name"),
+		.since = jsonl_str(rq->msg, "since"),
+		.max = (unsigned)jsonl_num(rq->msg, "max", EVENTS_MAX, EVENTS_MAX) };
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(o, "events", events_read(rq->s->events, &f));
+	control_answer(rq->client, rq->id, o);
+	rq->client->follows_events = is_true(rq->msg, "follow");
+	free(rq->client->events_of);
+	rq->client->events_of = f.name ? strdup(f.name) : NULL;
 }
 
 static void cmd_stats(const struct request *rq)
@@ -444,6 +459,7 @@ static const struct {
 	{ "stop", cmd_stop },
 	{ "restart", cmd_restart },
 	{ "logs", cmd_logs },
+	{ "events", cmd_events },
 	{ "kill", cmd_kill },
 	{ "stats", cmd_stats },
 	{ "console", cmd_console },

@@ -12,6 +12,8 @@ struct client {
 	struct client *next;	   /* links control->clients */
 	const struct unit *follow; /* lines of it are passed on; NULL: of all */
 	bool follows;
+	bool follows_events;
+	char *events_of; /* only those of this process or VM; NULL: all */
 };
 
 enum pending_kind { PENDING_STOP, PENDING_RESTART, PENDING_STATS, PENDING_CONSOLE };

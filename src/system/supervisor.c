@@ -117,6 +117,7 @@ static void on_look(void *arg)
 
 void supervisor_changed(struct supervisor *s, struct unit *u)
 {
+	events_unit(u);
 	control_changed(s->control, u);
 	ev_task_post(&s->look);
 }
@@ -184,6 +185,8 @@ static int set_up(struct supervisor *s, struct err *e)
 		r = plan_make(&s->plan, s->conf, s->run_dir, e);
 	if (!r)
 		r = make_folders(s->plan, e);
+	if (!r)
+		r = events_open(&s->events, s, e);
 	if (r)
 		return r;
 	s->units = calloc(s->plan->n, sizeof(*s->units));
@@ -199,6 +202,8 @@ static int set_up(struct supervisor *s, struct err *e)
 static void tear_down(struct supervisor *s)
 {
 	control_close(s->control);
+	s->control = NULL;
+	events_close(s->events);
 	for (unsigned i = 0; i < s->nunits; i++)
 		unit_finish(&s->units[i]);
 	free(s->units);
@@ -233,6 +238,8 @@ int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
 	r = set_up(&s, e);
 	if (!r) {
 		say_what(&s);
+		supervisor_event(&s, NULL, "start",
+			event_text(event_text(NULL, "system", conf->name), "version", AVP_VERSION));
 		for (unsigned i = 0; i < s.nunits; i++)
 			if (!unit_is_vm(&s.units[i]) && s.units[i].state == UNIT_IDLE)
 				unit_start(&s.units[i]);
@@ -240,6 +247,7 @@ int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
 		r = ev_run(s.loop);
 		if (r)
 			err_sys(e, r, "the event loop failed");
+		supervisor_event(&s, NULL, "end", event_number(NULL, "status", r ? 1 : s.status));
 	}
 	tear_down(&s);
 	return r ? r : s.status;

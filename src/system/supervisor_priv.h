@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "system/config.h"
+#include "system/events.h"
+#include "system/logfile.h"
 #include "system/plan.h"
 #include "system/proc.h"
 
@@ -49,8 +51,9 @@ struct unit {
 	bool again;		/* to be started again, whatever its policy */
 	struct ev_timer timer;	/* limit of starting; back-off; grace */
 	struct ev_timer button; /* pressing it again */
-	int log;		/* its log file */
-	uint64_t log_bytes;
+	struct logfile log;	/* what it writes */
+	const char *told_state; /* what the event log was told last */
+	struct log_limit event_limit;
 };
 
 enum phase { PHASE_RUN, PHASE_STOP, PHASE_END };
@@ -64,6 +67,7 @@ struct supervisor {
 	struct unit *units; /* one for each of plan->procs */
 	unsigned nunits;
 	struct control *control;
+	struct events *events;
 	int signal_fd;
 	struct ev_fd signals;
 	unsigned signals_seen;
@@ -126,4 +130,6 @@ void control_close(struct control *c);
 /* `u` changed its state / wrote a line / answered with its counters. */
 void control_changed(struct control *c, struct unit *u);
 void control_line(struct control *c, struct unit *u, const char *line);
+/* Something happened that the event log records. */
+void control_event(struct control *c, const cJSON *event);
 void control_stats(struct control *c, struct unit *u, const cJSON *counters);

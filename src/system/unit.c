@@ -177,6 +177,7 @@ static void on_message(void *arg, const cJSON *msg)
 
 	if (!event)
 		return;
+	events_message(u, msg);
 	if (!strcmp(event, "ready") && !unit_is_vm(u))
 		on_ready(u);
 	else if (!strcmp(event, "running") && unit_is_vm(u))
@@ -334,7 +335,7 @@ int unit_init(struct unit *u, struct supervisor *s, const struct plan_proc *plan
 {
 	int r;
 
-	*u = (struct unit){ .s = s, .plan = plan, .log = -1 };
+	*u = (struct unit){ .s = s, .plan = plan };
 	u->events = (struct proc_events){
 		.message = on_message, .line = on_line, .ended = on_ended, .arg = u
 	};
@@ -351,5 +352,5 @@ void unit_finish(struct unit *u)
 	for (unsigned i = 0; u->sockets && i < u->plan->nsockets; i++)
 		close_fd(&u->sockets[i]);
 	free(u->sockets);
-	close_fd(&u->log);
+	logfile_close(&u->log);
 }
