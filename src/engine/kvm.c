@@ -112,7 +112,7 @@ static int op_msi_alloc(struct vmm *vmm, uint32_t *gsi)
 	return rc;
 }
 
-static int op_msi_set(struct vmm *vmm, uint32_t gsi, uint64_t addr, uint32_t data)
+static int op_msi_set(struct vmm *vmm, uint32_t gsi, const struct vmm_msi *m)
 {
 	struct kvm *kvm = kvm_of(vmm);
 	unsigned i = gsi - KVM_LINES;
@@ -120,11 +120,15 @@ static int op_msi_set(struct vmm *vmm, uint32_t gsi, uint64_t addr, uint32_t dat
 
 	pthread_mutex_lock(&kvm->lock);
 	if (i < kvm->nmsis) {
-		struct kvm_irq_routing_msi *msi = &kvm->routes->entries[kvm->nfixed + i].u.msi;
+		struct kvm_irq_routing_entry *route = &kvm->routes->entries[kvm->nfixed + i];
 
-		msi->address_lo = (uint32_t)addr;
-		msi->address_hi = (uint32_t)(addr >> 32);
-		msi->data = data;
+		route->u.msi = (struct kvm_irq_routing_msi){
+			.address_lo = (uint32_t)m->addr,
+			.address_hi = (uint32_t)(m->addr >> 32),
+			.data = m->data,
+			.devid = kvm->msi_devid ? m->requester : 0,
+		};
+		route->flags = kvm->msi_devid ? KVM_MSI_VALID_DEVID : 0;
 		rc = set_routes(kvm);
 	}
 	pthread_mutex_unlock(&kvm->lock);
@@ -230,6 +234,7 @@ int kvm_init(struct kvm *kvm, struct ev_loop *loop, const struct log *log, struc
 		return rc;
 	}
 	kvm->any_length = kvm_cap(kvm, KVM_CAP_IOEVENTFD_ANY_LENGTH);
+	kvm->msi_devid = kvm_cap(kvm, KVM_CAP_MSI_DEVID);
 	return 0;
 }
 

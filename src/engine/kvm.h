@@ -18,6 +18,7 @@ struct kvm {
 	int sys_fd, fd; /* /dev/kvm and the VM */
 	size_t run_size;
 	bool any_length; /* doorbells of length 0 */
+	bool msi_devid;	 /* messages carry their sender (GICv3 ITS) */
 
 	pthread_mutex_t lock; /* of all below */
 	unsigned line_users[KVM_LINES];

@@ -14,7 +14,6 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "engine/vm_priv.h"
-#include "machine/layout.h"
 
 const char *vm_end_name(enum vm_end why)
 {
@@ -52,9 +51,9 @@ void vm_end_with(struct vm *vm, enum vm_end why, const char *fmt, ...)
 	fd_event_signal(vm->wake_fd);
 }
 
-static void on_power(void *arg, enum pm_event what)
+static void on_power(void *arg, enum machine_event what)
 {
-	if (what == PM_POWER_OFF)
+	if (what == MACHINE_POWER_OFF)
 		vm_end_with(arg, VM_END_POWEROFF, "guest powered off");
 	else
 		vm_end_with(arg, VM_END_RESET, "guest asked for a reset");
@@ -99,9 +98,12 @@ static void on_wake(void *arg, uint32_t events)
 static int add_ram(struct vm *vm, struct err *e)
 {
 	uint64_t size = vm->conf->memory;
-	uint64_t low = min_u64(size, BOARD_LOW_RAM_END);
-	int rc;
+	struct board_ram ram[BOARD_RAM_MAX];
+	uint64_t offset = 0;
+	int n = board_ram(size, ram, e), rc = 0;
 
+	if (n < 0)
+		return n;
 	vm->ram_fd = fd_memfd(
 		"guest-ram", size, vm->conf->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0, e);
 	if (vm->ram_fd < 0)
@@ -111,9 +113,10 @@ static int add_ram(struct vm *vm, struct err *e)
 		return err_sys(e, -errno,
 			"guest memory of %" PRIu64 " huge pages (see /proc/sys/vm/nr_hugepages)",
 			size / VM_HUGE_PAGE);
-	rc = kvm_add_ram(&vm->kvm, 0, low, vm->ram_fd, 0, e);
-	if (!rc && size > low)
-		rc = kvm_add_ram(&vm->kvm, BOARD_HIGH_RAM, size - low, vm->ram_fd, low, e);
+	for (int i = 0; !rc && i < n; i++) {
+		rc = kvm_add_ram(&vm->kvm, ram[i].gpa, ram[i].size, vm->ram_fd, offset, e);
+		offset += ram[i].size;
+	}
 	return rc;
 }
 
@@ -201,12 +204,9 @@ static int create_vcpus(struct vm *vm, struct err *e)
 		return err_set(e, -ENOMEM, "no memory for %u virtual CPUs", vm->conf->cpus);
 	for (unsigned i = 0; i < vm->conf->cpus; i++)
 		vm->vcpus[i].fd = -1;
-	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++) {
+	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)
 		rc = vcpu_create(&vm->vcpus[i], vm, i, e);
-		if (!rc)
-			rc = arch_vcpu_init(&vm->vcpus[i], &vm->board.boot, e);
-	}
-	return rc;
+	return rc ? rc : arch_vcpus_init(vm, &vm->board.boot, e);
 }
 
 int vm_load(struct vm *vm, struct err *e)
@@ -241,7 +241,7 @@ int vm_start(struct vm *vm, struct err *e)
 
 bool vm_power_button(struct vm *vm)
 {
-	return pm_power_button(&vm->board.pm);
+	return board_power_button(&vm->board);
 }
 
 static void set_want(struct vm *vm, enum vcpu_want from, enum vcpu_want to)

@@ -62,12 +62,12 @@ void vcpu_kick(struct vcpu *vcpu);
 /* Waits for the thread, which must have been told to stop, and releases everything. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* The architecture (x86.c). */
+/* The architecture (x86.c, arm64.c). */
 
 /* Interrupt controller and what must exist before processors do. */
 int arch_init(struct vm *vm, struct err *e);
-/* The state of a processor at power-on; processor 0 starts at `boot`. */
-int arch_vcpu_init(struct vcpu *vcpu, const struct boot *boot, struct err *e);
+/* All processors exist: their state at power-on; processor 0 starts at `boot`. */
+int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e);
 /* Handles an exit that only this architecture has; false if it is not known. */
 bool arch_exit(struct vcpu *vcpu);
 /* Where a processor stands, for messages about its end. */

@@ -7,7 +7,7 @@
 
 #include "base/util.h"
 #include "engine/vm_priv.h"
-#include "machine/layout.h"
+#include "machine/x86/layout.h"
 
 #define CPUID_MAX 256u
 
@@ -244,7 +244,7 @@ static int set_boot_state(struct vcpu *vcpu, const struct boot *boot, struct err
 	return rc ? err_sys(e, rc, "cannot set the first state of virtual CPU %u", vcpu->id) : 0;
 }
 
-int arch_vcpu_init(struct vcpu *vcpu, const struct boot *boot, struct err *e)
+static int vcpu_init(struct vcpu *vcpu, const struct boot *boot, struct err *e)
 {
 	int rc = set_cpuid(vcpu, e);
 
@@ -254,6 +254,15 @@ int arch_vcpu_init(struct vcpu *vcpu, const struct boot *boot, struct err *e)
 		rc = set_lapic(vcpu, e);
 	/* The others wait for the first one's INIT and SIPI. */
 	return rc || vcpu->id ? rc : set_boot_state(vcpu, boot, e);
+}
+
+int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)
+		rc = vcpu_init(&vm->vcpus[i], boot, e);
+	return rc;
 }
 
 static void on_io(struct vcpu *vcpu)

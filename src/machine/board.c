@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The board put together. */
+/* What all boards have: PCI and virtio-mmio slots. */
 #include "machine/board.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "machine/acpi.h"
-#include "machine/layout.h"
 
-int board_init(struct board *b, struct vmm *vmm, void (*event)(void *arg, enum pm_event what),
-	void *arg, struct err *e)
+/* INTA# of slot n is line n mod 4, as a PC's boards are wired. */
+#define PCI_LINES 4u
+
+int board_init(struct board *b, struct vmm *vmm, machine_event_fn *event, void *arg, struct err *e)
 {
 	int rc;
 
 	*b = (struct board){ .vmm = vmm };
-	rc = pm_init(&b->pm, vmm, event, arg, e);
-	return rc ? rc : pci_host_init(&b->pci, vmm, &b->pm.reset, e);
+	rc = pci_host_init(&b->pci, vmm, board_places.ecam, board_places.ecam_len, e);
+	return rc ? rc : board_own_init(b, event, arg, e);
 }
 
 void board_finish(struct board *b)
@@ -30,17 +30,8 @@ void board_finish(struct board *b)
 		free(b->mmio_devs[i]);
 	}
 	b->npci = b->nmmio = 0;
-	serial_finish(&b->serial);
+	board_own_finish(b);
 	pci_host_finish(&b->pci);
-	pm_finish(&b->pm);
-}
-
-int board_set_serial(struct board *b, int in_fd, int out_fd, struct err *e)
-{
-	int rc = serial_init(&b->serial, b->vmm, BOARD_PORT_COM1, BOARD_IRQ_COM1, in_fd, out_fd, e);
-
-	b->has_serial = !rc;
-	return rc;
 }
 
 int board_add_pci(
@@ -48,17 +39,20 @@ int board_add_pci(
 {
 	autofree struct virtio_pci *p = calloc(1, sizeof(*p));
 	unsigned slot = b->npci + 1;
+	struct pci_place place = {
+		.requester = (uint16_t)(slot << 3),
+		.bar = board_places.pci_window + slot * VIRTIO_PCI_BAR_LEN,
+		.gsi = board_places.pci_irq + slot % PCI_LINES,
+	};
 	struct pci_slot s;
 	int rc;
 
-	if (slot >= BOARD_PCI_SLOTS)
+	if (slot >= PCI_HOST_SLOTS)
 		return err_set(
-			e, -ENOSPC, "%s: all %u PCI slots are taken", name, BOARD_PCI_SLOTS - 1);
+			e, -ENOSPC, "%s: all %u PCI slots are taken", name, PCI_HOST_SLOTS - 1);
 	if (!p)
 		return err_set(e, -ENOMEM, "%s: no memory", name);
-	rc = virtio_pci_init(p, b->vmm, be, name, pci_class,
-		BOARD_PCI_WINDOW + slot * VIRTIO_PCI_BAR_LEN,
-		BOARD_IRQ_PCI + slot % BOARD_IRQ_SHARE, e);
+	rc = virtio_pci_init(p, b->vmm, be, name, pci_class, &place, e);
 	if (rc)
 		return rc;
 	s = virtio_pci_slot(p);
@@ -73,31 +67,15 @@ int board_add_mmio(struct board *b, struct vbackend *be, const char *name, struc
 	unsigned slot = b->nmmio;
 	int rc;
 
-	if (slot >= BOARD_VIRTIO_SLOTS)
-		return err_set(e, -ENOSPC, "%s: all %u virtio-mmio slots are taken", name,
-			BOARD_VIRTIO_SLOTS);
+	if (slot >= BOARD_MMIO_MAX)
+		return err_set(
+			e, -ENOSPC, "%s: all %u virtio-mmio slots are taken", name, BOARD_MMIO_MAX);
 	if (!m)
 		return err_set(e, -ENOMEM, "%s: no memory", name);
-	rc = virtio_mmio_init(m, b->vmm, be, name, BOARD_VIRTIO_MMIO + slot * BOARD_VIRTIO_STRIDE,
-		BOARD_IRQ_VIRTIO + slot % BOARD_IRQ_SHARE, e);
+	rc = virtio_mmio_init(m, b->vmm, be, name,
+		board_places.mmio + slot * (uint64_t)board_places.mmio_stride,
+		board_places.mmio_irq + slot % board_places.mmio_nirqs, e);
 	if (!rc)
 		b->mmio_devs[b->nmmio++] = steal_ptr(&m);
 	return rc;
-}
-
-int board_load(struct board *b, struct err *e)
-{
-	b->boot.gm = &b->vmm->gm;
-	b->boot.rsdp = BOARD_ACPI;
-	return boot_load(&b->boot, e);
-}
-
-int board_describe(struct board *b, unsigned ncpus, struct err *e)
-{
-	struct acpi_board a = { .ncpus = ncpus, .com1 = b->has_serial, .nvirtio = b->nmmio };
-	uint8_t *tables = gm_ptr(&b->vmm->gm, BOARD_ACPI, BOARD_ACPI_SIZE);
-
-	if (!tables)
-		return err_set(e, -ENOSPC, "no RAM for the ACPI tables at 0x%x", BOARD_ACPI);
-	return acpi_build(&a, tables, BOARD_ACPI_SIZE, BOARD_ACPI, e);
 }

@@ -1,39 +1,62 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The x86-64 board: the devices that every guest has (COM1, power, PCI host), the slots for virtio
- * devices, and the description of it all that the guest reads (ACPI).
+ * The board: the devices that every guest has, the slots for virtio devices, and the description of
+ * it all that the guest reads. board.c has what all boards have; x86/board.c or arm64/board.c, the
+ * one of the host's architecture, has the rest.
  */
 #pragma once
 
 #include "machine/boot.h"
+#include "machine/event.h"
 #include "machine/pci_host.h"
-#include "machine/pm.h"
-#include "machine/serial.h"
 #include "transport/mmio.h"
 #include "transport/pci.h"
+
+#define BOARD_MMIO_MAX 32u
+#define BOARD_RAM_MAX  2u
+
+/* Where virtio devices go; constants of a board. */
+struct board_places {
+	uint64_t ecam, ecam_len; /* PCI configuration space */
+	uint32_t pci_window;	 /* BARs from here on */
+	uint32_t pci_irq;	 /* the first of BOARD_IRQ_SHARE lines that PCI slots share */
+	uint64_t mmio;		 /* the first virtio-mmio device, */
+	uint32_t mmio_stride;	 /* bytes from one to the next */
+	uint32_t mmio_irq;	 /* and the lines: one each, */
+	uint32_t mmio_nirqs;	 /* or shared, if these are fewer than the devices */
+};
+
+/* Guest RAM in one piece. */
+struct board_ram {
+	uint64_t gpa, size; /* bytes */
+};
+
+/* Devices that only this architecture's board has. */
+struct board_own;
 
 /* Private fields, but for boot. */
 struct board {
 	struct vmm *vmm;
-	struct pm pm;
+	struct board_own *own;
 	struct pci_host pci;
-	struct serial serial;
-	bool has_serial;
-	struct virtio_pci *pci_devs[BOARD_PCI_SLOTS];
-	struct virtio_mmio *mmio_devs[BOARD_VIRTIO_SLOTS];
+	struct virtio_pci *pci_devs[PCI_HOST_SLOTS];
+	struct virtio_mmio *mmio_devs[BOARD_MMIO_MAX];
 	unsigned npci, nmmio;
 	struct boot boot; /* after board_load(): where the first processor starts */
 };
 
-/* `event` comes from a vCPU thread. */
-int board_init(struct board *b, struct vmm *vmm, void (*event)(void *arg, enum pm_event what),
-	void *arg, struct err *e);
+/* How `size` bytes of RAM lie in the address space: the number of pieces, -ENOSPC if there are
+ * more bytes than this board has room for. */
+int board_ram(uint64_t size, struct board_ram ram[BOARD_RAM_MAX], struct err *e);
+
+/* vmm->gm has the guest's RAM. */
+int board_init(struct board *b, struct vmm *vmm, machine_event_fn *event, void *arg, struct err *e);
 /* After the guest has ended. Accepts a zeroed structure. */
 void board_finish(struct board *b);
 
 /* All before the guest runs. */
 
-/* Gives COM1 its host side; without it the port does not exist. */
+/* Gives the serial port its host side; without it the port does not exist. */
 int board_set_serial(struct board *b, int in_fd, int out_fd, struct err *e);
 /* Puts a device into the next slot; takes over `be` on success. */
 int board_add_pci(
@@ -41,5 +64,15 @@ int board_add_pci(
 int board_add_mmio(struct board *b, struct vbackend *be, const char *name, struct err *e);
 /* Loads the files of b->boot. */
 int board_load(struct board *b, struct err *e);
-/* Writes the ACPI tables, when all devices are there. */
+/* Writes the description, when all devices are there. */
 int board_describe(struct board *b, unsigned ncpus, struct err *e);
+
+/* Presses the power button; false if the guest does not listen to it. Any thread. */
+bool board_power_button(struct board *b);
+
+/* For board.c: the own part of the architecture. */
+
+extern const struct board_places board_places;
+int board_own_init(struct board *b, machine_event_fn *event, void *arg, struct err *e);
+/* Accepts a board that has none. */
+void board_own_finish(struct board *b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What both boot protocols need: files, the memory map, initrd and command line. */
+/* What all boot protocols need: files in guest memory, and a place for the initrd. */
 #include "machine/boot.h"
 
 #include <elf.h>
@@ -11,9 +11,8 @@
 
 #include "base/fd.h"
 #include "base/util.h"
-#include "machine/layout.h"
 
-static int open_file(struct boot_file *f, const char *path, const char *what, struct err *e)
+int boot_open(struct boot_file *f, const char *path, const char *what, struct err *e)
 {
 	struct stat st;
 
@@ -50,54 +49,39 @@ int boot_read_guest(struct boot *b, const struct boot_file *f, uint64_t offset, 
 
 	if (!len)
 		return 0;
-	if (gpa >= BOARD_KERNEL_MIN)
+	if (gpa >= b->files_min)
 		dst = gm_ptr(b->gm, gpa, len);
 	if (!dst)
 		return err_set(e, -ENOSPC,
 			"%s: the %s (%" PRIu64 " bytes for 0x%" PRIx64
-			") does not fit guest RAM, 0x%x to 0x%" PRIx64,
-			f->path, what, len, gpa, BOARD_KERNEL_MIN, boot_low_end(b));
+			") does not fit guest RAM, 0x%" PRIx64 " to 0x%" PRIx64,
+			f->path, what, len, gpa, b->files_min, boot_ram_end(b));
 	return boot_read(f, offset, dst, len, what, e);
 }
 
-uint64_t boot_low_end(const struct boot *b)
+uint64_t boot_ram_end(const struct boot *b)
 {
 	uint64_t end = 0;
 
-	for (unsigned i = 0; i < b->gm->n && b->gm->r[i].gpa < BOARD_HIGH_RAM; i++)
+	for (unsigned i = 0; i < b->gm->n && b->gm->r[i].gpa < b->ram_limit; i++)
 		end = b->gm->r[i].gpa + b->gm->r[i].size;
 	return end;
 }
 
-static void add_range(struct boot *b, uint64_t start, uint64_t end, uint32_t type)
-{
-	if (start < end)
-		b->map[b->nmap++] = (struct boot_range){ start, end - start, type };
-}
-
-static void make_map(struct boot *b)
-{
-	b->nmap = 0;
-	add_range(b, 0, BOARD_LOW_END, BOOT_RAM);
-	add_range(b, BOARD_LOW_END, BOARD_KERNEL_MIN, BOOT_RESERVED);
-	add_range(b, BOARD_KERNEL_MIN, boot_low_end(b), BOOT_RAM);
-	add_range(b, BOARD_ECAM, BOARD_ECAM + BOARD_ECAM_SIZE, BOOT_RESERVED);
-	for (unsigned i = 0; i < b->gm->n; i++)
-		if (b->gm->r[i].gpa >= BOARD_HIGH_RAM && b->nmap < BOOT_MAP_MAX)
-			add_range(b, b->gm->r[i].gpa, b->gm->r[i].gpa + b->gm->r[i].size, BOOT_RAM);
-}
-
-static int place_initrd(struct boot *b, uint64_t kernel_end, uint64_t limit, struct err *e)
+int boot_place_initrd(struct boot *b, uint64_t kernel_end, uint64_t limit, struct err *e)
 {
 	struct boot_file f = { .fd = -1 };
 	autoclose int fd = -1;
 	uint64_t end, start;
-	int rc = open_file(&f, b->initrd, "initrd", e);
+	int rc;
 
+	if (!b->initrd)
+		return 0;
+	rc = boot_open(&f, b->initrd, "initrd", e);
 	fd = f.fd;
 	if (rc)
 		return rc;
-	end = min_u64(boot_low_end(b), limit) & ~UINT64_C(0xfff);
+	end = min_u64(boot_ram_end(b), limit) & ~UINT64_C(0xfff);
 	start = align_up(kernel_end, 0x1000);
 	if (start > end || f.size > end - start)
 		return err_set(e, -ENOSPC,
@@ -108,23 +92,6 @@ static int place_initrd(struct boot *b, uint64_t kernel_end, uint64_t limit, str
 	b->initrd_addr = (end - f.size) & ~UINT64_C(0xfff);
 	b->initrd_len = f.size;
 	return boot_read_guest(b, &f, 0, b->initrd_addr, f.size, "initrd", e);
-}
-
-int boot_place(
-	struct boot *b, uint64_t kernel_end, uint64_t limit, uint64_t cmdline_max, struct err *e)
-{
-	const char *cmdline = b->cmdline ? b->cmdline : "";
-	uint64_t len = strlen(cmdline);
-	char *dst = gm_ptr(b->gm, BOARD_CMDLINE, BOARD_CMDLINE_SIZE);
-
-	cmdline_max = min_u64(cmdline_max, BOARD_CMDLINE_SIZE - 1);
-	if (!dst || len > cmdline_max)
-		return err_set(e, -EINVAL,
-			"the command line has %" PRIu64
-			" bytes, this kernel takes at most %" PRIu64,
-			len, cmdline_max);
-	memcpy(dst, cmdline, len + 1);
-	return b->initrd ? place_initrd(b, kernel_end, limit, e) : 0;
 }
 
 int boot_raw_check(const struct boot *b, const struct boot_file *f, uint64_t *entry, struct err *e)
@@ -150,23 +117,4 @@ int boot_raw_check(const struct boot *b, const struct boot_file *f, uint64_t *en
 			" bytes at 0x%" PRIx64,
 			f->path, *entry, f->size, b->load_address);
 	return 0;
-}
-
-int boot_load(struct boot *b, struct err *e)
-{
-	struct boot_file f = { .fd = -1 };
-	autoclose int fd = -1;
-	uint8_t magic[SELFMAG];
-	int rc = open_file(&f, b->kernel, "kernel", e);
-
-	fd = f.fd;
-	if (rc)
-		return rc;
-	make_map(b);
-	if (b->load_address || b->raw_entry)
-		return boot_raw(b, &f, e);
-	rc = boot_read(&f, 0, magic, sizeof(magic), "file's magic number", e);
-	if (rc)
-		return rc;
-	return memcmp(magic, ELFMAG, SELFMAG) ? boot_linux(b, &f, e) : boot_elf(b, &f, e);
 }

@@ -360,7 +360,8 @@ static void add_caps(struct virtio_pci *p)
 	pci_func_allow(&p->func, p->cfg_cap + offsetof(struct vcap, offset), 12);
 }
 
-static int init_func(struct virtio_pci *p, uint32_t pci_class, uint32_t bar, struct err *e)
+static int init_func(
+	struct virtio_pci *p, uint32_t pci_class, const struct pci_place *place, struct err *e)
 {
 	unsigned vectors = (unsigned)min_u64(p->vio.nqueues + 1u, MSIX_VECTORS_MAX);
 	struct pci_ids ids = {
@@ -373,6 +374,7 @@ static int init_func(struct virtio_pci *p, uint32_t pci_class, uint32_t bar, str
 	};
 
 	pci_func_init(&p->func, p->vio.vmm, &ids);
+	p->func.requester = place->requester;
 	p->func.config[PCI_INT_PIN] = PIN_INTA;
 	p->func.config[PCI_INT_LINE] = (uint8_t)p->vio.gsi;
 	p->func.owner = p;
@@ -380,20 +382,20 @@ static int init_func(struct virtio_pci *p, uint32_t pci_class, uint32_t bar, str
 	p->func.bar = (struct bus_range){
 		.name = p->vio.name, .read = bar_read, .write = bar_write, .arg = p
 	};
-	pci_func_set_bar(&p->func, VIRTIO_PCI_BAR_LEN, bar);
+	pci_func_set_bar(&p->func, VIRTIO_PCI_BAR_LEN, place->bar);
 	add_caps(p);
 	return msix_init(&p->msix, &p->vio, &p->func, vectors, AT_TABLE, AT_PBA, e);
 }
 
 int virtio_pci_init(struct virtio_pci *p, struct vmm *vmm, struct vbackend *be, const char *name,
-	uint32_t pci_class, uint32_t bar, uint32_t gsi, struct err *e)
+	uint32_t pci_class, const struct pci_place *place, struct err *e)
 {
 	int rc;
 
 	*p = (struct virtio_pci){ 0 };
-	rc = vio_init(&p->vio, vmm, be, name, gsi, e);
+	rc = vio_init(&p->vio, vmm, be, name, place->gsi, e);
 	if (!rc)
-		rc = init_func(p, pci_class, bar, e);
+		rc = init_func(p, pci_class, place, e);
 	if (rc) {
 		p->vio.be = NULL; /* stays the caller's */
 		virtio_pci_finish(p);

@@ -16,11 +16,10 @@ struct virtio_pci {
 	unsigned cfg_cap; /* offset of the PCI configuration access capability */
 };
 
-/* Creates the function; `pci_class` has 24 bits, `bar` is where its registers are first, a multiple
- * of VIRTIO_PCI_BAR_LEN, `gsi` the line of INTA#. Takes over `be` on success. On the loop's thread,
+/* Creates the function; `pci_class` has 24 bits. Takes over `be` on success. On the loop's thread,
  * before the guest runs. */
 int virtio_pci_init(struct virtio_pci *p, struct vmm *vmm, struct vbackend *be, const char *name,
-	uint32_t pci_class, uint32_t bar, uint32_t gsi, struct err *e);
+	uint32_t pci_class, const struct pci_place *place, struct err *e);
 /* After the guest has ended. */
 void virtio_pci_finish(struct virtio_pci *p);
 /* The function, for the PCI host. */

@@ -43,10 +43,18 @@ struct pci_ids {
 	uint32_t class_code; /* 24 bits */
 };
 
+/* Where a function is first. */
+struct pci_place {
+	uint16_t requester; /* bus << 8 | device << 3 | function */
+	uint32_t bar;	    /* of its registers, a multiple of their size */
+	uint32_t gsi;	    /* line of INTA# */
+};
+
 /* A function; the owner's lock guards it. Private fields, except those of `bar` that
  * pci_func_set_bar() does not set. */
 struct pci_func {
 	struct vmm *vmm;
+	uint16_t requester; /* bus, device and function number, as messages carry it */
 	uint8_t config[PCI_CONFIG_LEN];
 	uint8_t writable[PCI_CONFIG_LEN]; /* mask of the bits that the guest may change */
 	uint8_t last_cap, caps_end;

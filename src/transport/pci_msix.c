@@ -44,7 +44,11 @@ static bool live(const struct msix *m, uint16_t vector)
 static int message(struct msix *m, uint16_t vector)
 {
 	const struct vmm_ops *ops = m->vio->vmm->ops;
-	const struct msix_entry *entry = &m->entries[vector];
+	const struct vmm_msi msi = {
+		.addr = m->entries[vector].addr,
+		.data = m->entries[vector].data,
+		.requester = m->func->requester,
+	};
 	uint32_t gsi;
 
 	if (m->gsis[vector] < 0) {
@@ -54,7 +58,7 @@ static int message(struct msix *m, uint16_t vector)
 	}
 	if (!m->stale[vector])
 		return m->gsis[vector];
-	if (ops->msi_set(m->vio->vmm, (uint32_t)m->gsis[vector], entry->addr, entry->data))
+	if (ops->msi_set(m->vio->vmm, (uint32_t)m->gsis[vector], &msi))
 		return -1;
 	m->stale[vector] = false;
 	return m->gsis[vector];

@@ -24,6 +24,14 @@ struct vmm_doorbell {
 	int fd; /* eventfd, not owned */
 };
 
+/* A message-signalled interrupt. */
+struct vmm_msi {
+	uint64_t addr;
+	uint32_t data;
+	uint16_t requester; /* PCI requester id of the sender: an interrupt controller may look at
+			       it */
+};
+
 /* All may be called from any thread and return 0 or -errno. */
 struct vmm_ops {
 	int (*doorbell)(struct vmm *vmm, const struct vmm_doorbell *bell, bool on);
@@ -33,7 +41,7 @@ struct vmm_ops {
 	/* Message-signalled interrupts: a number, its message, and eventfds that send it. An
 	 * eventfd already signalled when it is connected sends it at once. */
 	int (*msi_alloc)(struct vmm *vmm, uint32_t *gsi);
-	int (*msi_set)(struct vmm *vmm, uint32_t gsi, uint64_t addr, uint32_t data);
+	int (*msi_set)(struct vmm *vmm, uint32_t gsi, const struct vmm_msi *msi);
 	int (*msi_connect)(struct vmm *vmm, uint32_t gsi, int fd, bool on);
 };
 

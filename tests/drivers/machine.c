@@ -98,16 +98,19 @@ static int start_device(struct vbackend **be, const struct vdev_class *cls, cons
 
 static int plug_in(struct machine *m, struct vbackend *be, struct err *e)
 {
+	const struct pci_place place = {
+		.requester = MACHINE_SLOT << 3, .bar = MACHINE_BAR, .gsi = MACHINE_GSI
+	};
 	struct pci_slot slot;
 	int ret;
 
 	if (!m->is_pci)
 		return virtio_mmio_init(
 			&m->mmio, &m->vmm.vmm, be, "dev", MACHINE_MMIO, MACHINE_GSI, e);
-	ret = pci_host_init(&m->host, &m->vmm.vmm, &m->reset, e);
+	ret = pci_host_init(&m->host, &m->vmm.vmm, MACHINE_ECAM, 1u << 20, e);
 	if (!ret)
-		ret = virtio_pci_init(&m->pci, &m->vmm.vmm, be, "dev", be->device_id << 16,
-			MACHINE_BAR, MACHINE_GSI, e);
+		ret = virtio_pci_init(
+			&m->pci, &m->vmm.vmm, be, "dev", be->device_id << 16, &place, e);
 	slot = virtio_pci_slot(&m->pci);
 	if (!ret)
 		pci_host_set(&m->host, MACHINE_SLOT, &slot);
@@ -122,7 +125,7 @@ static int open_pci(struct machine *m)
 	struct drv_pci_function f = { 0 };
 	int r;
 
-	drv_pci_ecam(&m->dh, BOARD_ECAM, 0, 0);
+	drv_pci_ecam(&m->dh, MACHINE_ECAM, 0, 0);
 	if (drv_pci_scan(&m->dh, &f, 1) != 1)
 		return DRV_GONE;
 	r = drv_pci_open(&m->dp, &m->platform, &m->dh, f.bdf, m->ram, MACHINE_RINGS);

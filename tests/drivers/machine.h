@@ -14,6 +14,7 @@
 #include "virtio/device.h"
 
 #define MACHINE_MMIO  0x10000u
+#define MACHINE_ECAM  0xe0000000u
 #define MACHINE_BAR   0xc0008000u
 #define MACHINE_GSI   5u
 #define MACHINE_SLOT  3u
@@ -30,7 +31,6 @@ struct machine {
 	struct virtio_mmio mmio;
 	struct virtio_pci pci;
 	struct pci_host host;
-	struct bus_range reset;
 	bool is_pci;
 	uint8_t *ram;
 	unsigned waits; /* calls of the platform's wait() */

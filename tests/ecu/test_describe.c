@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "guests/bare/bare_priv.h"
-#include "machine/acpi.h"
-#include "machine/layout.h"
+#include "machine/board.h"
+#include "machine/x86/acpi.h"
+#include "machine/x86/layout.h"
 #include "tap.h"
 
 #define TREE_MAX  (2u << 20)
@@ -112,7 +113,7 @@ static void our_tables(struct tap *t)
 	}
 	CHECK(t, bare.info.has_pci);
 	CHECK_EQ(t, bare.info.pci.ecam, BOARD_ECAM);
-	CHECK_EQ(t, bare.info.pci.nintx, BOARD_PCI_SLOTS - 1);
+	CHECK_EQ(t, bare.info.pci.nintx, PCI_HOST_SLOTS - 1);
 	CHECK_EQ(t, bare.info.pci.intx[0].device, 1);
 	CHECK_EQ(t, bare.info.pci.intx[0].pin, 1);
 	CHECK_EQ(t, bare.info.pci.intx[0].line.number, BOARD_IRQ_PCI + 1 % BOARD_IRQ_SHARE);

@@ -49,10 +49,11 @@ static int msi_alloc(struct vmm *vmm, uint32_t *gsi)
 	return 0;
 }
 
-static int msi_set(struct vmm *vmm, uint32_t gsi, uint64_t addr, uint32_t data)
+static int msi_set(struct vmm *vmm, uint32_t gsi, const struct vmm_msi *msi)
 {
-	fake(vmm)->msis[gsi - 24].addr = addr;
-	fake(vmm)->msis[gsi - 24].data = data;
+	fake(vmm)->msis[gsi - 24].addr = msi->addr;
+	fake(vmm)->msis[gsi - 24].data = msi->data;
+	fake(vmm)->msis[gsi - 24].requester = msi->requester;
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 struct fake_msi {
 	uint64_t addr;
 	uint32_t data;
+	uint16_t requester;
 	int fd; /* connected, or -1 */
 };
 

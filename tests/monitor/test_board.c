@@ -6,10 +6,11 @@
 
 #include "base/fd.h"
 #include "fake.h"
-#include "machine/acpi.h"
-#include "machine/layout.h"
-#include "machine/pm.h"
-#include "machine/serial.h"
+#include "machine/board.h"
+#include "machine/x86/acpi.h"
+#include "machine/x86/layout.h"
+#include "machine/x86/pm.h"
+#include "machine/x86/serial.h"
 
 #define ACPI_LEN 0x8000u
 
@@ -98,7 +99,7 @@ static void acpi_tables(struct tap *t)
 
 static void acpi_limits(struct tap *t)
 {
-	struct acpi_board board = { .ncpus = 64, .com1 = true, .nvirtio = BOARD_VIRTIO_SLOTS };
+	struct acpi_board board = { .ncpus = 64, .com1 = true, .nvirtio = BOARD_MMIO_MAX };
 	static uint8_t buf[BOARD_ACPI_SIZE];
 	struct err e = { 0 };
 
@@ -112,7 +113,7 @@ struct port_rig {
 	struct serial s;
 	struct pm pm;
 	int in[2], out[2];
-	enum pm_event what;
+	enum machine_event what;
 	unsigned events;
 };
 
@@ -227,7 +228,7 @@ static void serial_loopback(struct tap *t)
 	serial_down(&r);
 }
 
-static void on_power(void *arg, enum pm_event what)
+static void on_power(void *arg, enum machine_event what)
 {
 	struct port_rig *r = arg;
 
@@ -256,10 +257,10 @@ static void power(struct tap *t)
 	out(&r, 0x604, 2, 5 << 10);
 	CHECK_EQ(t, r.events, 0);
 	out(&r, 0x604, 2, 1 << 13 | 5 << 10);
-	CHECK(t, r.events == 1 && r.what == PM_POWER_OFF);
+	CHECK(t, r.events == 1 && r.what == MACHINE_POWER_OFF);
 	CHECK_EQ(t, in(&r, 0x604, 2) & (1 << 13), 0);
 	out(&r, 0x64, 1, 0xfe);
-	CHECK(t, r.events == 2 && r.what == PM_RESET);
+	CHECK(t, r.events == 2 && r.what == MACHINE_RESET);
 	pm_finish(&r.pm);
 	fake_vmm_finish(&r.f);
 }

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "machine/boot.h"
-#include "machine/layout.h"
+#include "machine/x86/boot.h"
+#include "machine/x86/layout.h"
 #include "tap.h"
 
 #define RAM	 (8u << 20)
@@ -50,7 +50,7 @@ static int load(struct rig *r, size_t len)
 	r->b = (struct boot){
 		.gm = &r->gm, .kernel = r->path, .cmdline = "quiet", .rsdp = 0xe0000
 	};
-	return boot_load(&r->b, &r->e);
+	return boot_load_x86(&r->b, &r->e);
 }
 
 static struct setup_header *linux_header(struct rig *r)
@@ -113,15 +113,15 @@ static void linux_initrd(struct tap *t)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", initrd);
 	r.b = (struct boot){ .gm = &r.gm, .kernel = r.path, .initrd = path };
 	REQUIRE(t, write(initrd, "initrd", 6) == 6);
-	CHECK_EQ(t, boot_load(&r.b, &r.e), 0);
+	CHECK_EQ(t, boot_load_x86(&r.b, &r.e), 0);
 	p = gm_ptr(&r.gm, r.b.info, sizeof(*p));
 	CHECK_EQ(t, p->hdr.ramdisk_image, RAM - 0x1000);
 	CHECK(t, !memcmp(gm_ptr(&r.gm, RAM - 0x1000, 6), "initrd", 6));
 	/* Between the kernel's working space and the end of RAM there are 5 MiB. */
 	REQUIRE(t, !ftruncate(initrd, (5u << 20) + 1));
-	CHECK_EQ(t, boot_load(&r.b, &r.e), -ENOSPC);
+	CHECK_EQ(t, boot_load_x86(&r.b, &r.e), -ENOSPC);
 	REQUIRE(t, !ftruncate(initrd, 5u << 20));
-	CHECK_EQ(t, boot_load(&r.b, &r.e), 0);
+	CHECK_EQ(t, boot_load_x86(&r.b, &r.e), 0);
 	close(initrd);
 	tear_down(&r);
 }
@@ -330,7 +330,7 @@ static int load_raw(struct rig *r, uint64_t at, uint64_t entry, size_t len)
 	r->b.raw_entry = entry;
 	if (ftruncate(r->file, 0) || pwrite(r->file, r->image, len, 0) != (ssize_t)len)
 		exit(1);
-	return boot_load(&r->b, &r->e);
+	return boot_load_x86(&r->b, &r->e);
 }
 
 static void raw(struct tap *t)
@@ -391,10 +391,10 @@ static void no_file(struct tap *t)
 	struct err e = { 0 };
 	struct boot b = { .kernel = "/nonexistent" };
 
-	CHECK_EQ(t, boot_load(&b, &e), -ENOENT);
+	CHECK_EQ(t, boot_load_x86(&b, &e), -ENOENT);
 	CHECK(t, strstr(e.msg, "/nonexistent") != NULL);
 	b.kernel = "/";
-	CHECK_EQ(t, boot_load(&b, &e), -EINVAL);
+	CHECK_EQ(t, boot_load_x86(&b, &e), -EINVAL);
 }
 
 int main(void)

@@ -2,7 +2,8 @@
 /* virtio-pci (VIRTIO 1.4, 4.1) and the PCI host against a fake device. */
 #include "base/fd.h"
 #include "fake.h"
-#include "machine/pci_host.h"
+#include "machine/x86/layout.h"
+#include "machine/x86/pci_ports.h"
 #include "transport/pci.h"
 #include "virtio/device.h"
 
@@ -18,6 +19,7 @@ struct rig {
 	struct fake_backend dev;
 	struct virtio_pci p;
 	struct pci_host host;
+	struct pci_ports ports;
 	struct bus_range reset;
 	unsigned resets;
 	unsigned msix; /* offset of the capability */
@@ -74,6 +76,7 @@ static unsigned find_cap(struct rig *r, unsigned id, unsigned type)
 
 static void set_up(struct rig *r)
 {
+	const struct pci_place place = { .requester = SLOT << 3, .bar = BAR, .gsi = GSI };
 	struct err e = { 0 };
 	struct pci_slot slot;
 
@@ -82,8 +85,9 @@ static void set_up(struct rig *r)
 	fake_backend_init(&r->dev, &r->vmm.vmm.gm);
 	r->reset =
 		(struct bus_range){ .len = 1, .read = reset_read, .write = reset_write, .arg = r };
-	if (pci_host_init(&r->host, &r->vmm.vmm, &r->reset, &e) ||
-		virtio_pci_init(&r->p, &r->vmm.vmm, &r->dev.be, "dev", 0x018000, BAR, GSI, &e)) {
+	if (pci_host_init(&r->host, &r->vmm.vmm, BOARD_ECAM, BOARD_ECAM_SIZE, &e) ||
+		pci_ports_init(&r->ports, &r->vmm.vmm, &r->host, &r->reset, &e) ||
+		virtio_pci_init(&r->p, &r->vmm.vmm, &r->dev.be, "dev", 0x018000, &place, &e)) {
 		fprintf(stderr, "%s\n", e.msg);
 		exit(1);
 	}
@@ -95,6 +99,7 @@ static void set_up(struct rig *r)
 static void tear_down(struct tap *t, struct rig *r)
 {
 	virtio_pci_finish(&r->p);
+	pci_ports_finish(&r->ports);
 	pci_host_finish(&r->host);
 	CHECK(t, r->dev.destroyed);
 	CHECK_EQ(t, r->vmm.nbells, 0);

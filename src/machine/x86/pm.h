@@ -7,16 +7,15 @@
 
 #include <pthread.h>
 
+#include "machine/event.h"
 #include "transport/vmm.h"
-
-enum pm_event { PM_POWER_OFF, PM_RESET };
 
 /* Private fields. */
 struct pm {
 	struct vmm *vmm;
 	struct bus_range pm1, i8042;
 	struct bus_range reset; /* lies inside PCI's address port, so the PCI host passes it on */
-	void (*event)(void *arg, enum pm_event what);
+	machine_event_fn *event;
 	void *arg;
 
 	pthread_mutex_t lock; /* of all below */
@@ -24,9 +23,8 @@ struct pm {
 	bool line;
 };
 
-/* Registers the ports. `event` comes from a vCPU thread. */
-int pm_init(struct pm *pm, struct vmm *vmm, void (*event)(void *arg, enum pm_event what), void *arg,
-	struct err *e);
+/* Registers the ports. */
+int pm_init(struct pm *pm, struct vmm *vmm, machine_event_fn *event, void *arg, struct err *e);
 void pm_finish(struct pm *pm);
 /* Presses the power button: the guest's operating system shuts down, if it cares. Any thread.
  * Returns false if the guest has not enabled the button. */

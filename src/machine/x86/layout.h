@@ -38,6 +38,3 @@
 #define BOARD_IRQ_PCI	 16u /* four lines, by slot */
 #define BOARD_IRQ_VIRTIO 20u /* four lines, by device */
 #define BOARD_IRQ_SHARE	 4u
-
-#define BOARD_PCI_SLOTS	   32u
-#define BOARD_VIRTIO_SLOTS 32u

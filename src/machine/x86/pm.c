@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* ACPI PM1 event and control registers, the reset register at 0xcf9, and the i8042's reset line. */
-#include "machine/pm.h"
+#include "machine/x86/pm.h"
 
 #include <string.h>
 
-#include "machine/layout.h"
+#include "machine/x86/layout.h"
 
 #define PM1_STATUS  0 /* 16 bits */
 #define PM1_ENABLE  2
@@ -73,7 +73,7 @@ static void pm1_write(void *arg, uint64_t offset, const void *data, unsigned len
 	pthread_mutex_unlock(&pm->lock);
 
 	if ((control & CONTROL_ENABLE) && CONTROL_TYPE(control) == SLEEP_OFF)
-		pm->event(pm->arg, PM_POWER_OFF);
+		pm->event(pm->arg, MACHINE_POWER_OFF);
 }
 
 static void zero_read(void *arg, uint64_t offset, void *data, unsigned len)
@@ -86,7 +86,7 @@ static void reset_write(void *arg, uint64_t offset, const void *data, unsigned l
 	struct pm *pm = arg;
 
 	if (((const uint8_t *)data)[0] & RESET_HARD)
-		pm->event(pm->arg, PM_RESET);
+		pm->event(pm->arg, MACHINE_RESET);
 }
 
 static void i8042_write(void *arg, uint64_t offset, const void *data, unsigned len)
@@ -94,11 +94,10 @@ static void i8042_write(void *arg, uint64_t offset, const void *data, unsigned l
 	struct pm *pm = arg;
 
 	if (offset == I8042_COMMAND && ((const uint8_t *)data)[0] == I8042_PULSE_RESET)
-		pm->event(pm->arg, PM_RESET);
+		pm->event(pm->arg, MACHINE_RESET);
 }
 
-int pm_init(struct pm *pm, struct vmm *vmm, void (*event)(void *arg, enum pm_event what), void *arg,
-	struct err *e)
+int pm_init(struct pm *pm, struct vmm *vmm, machine_event_fn *event, void *arg, struct err *e)
 {
 	int rc;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* 16550A registers (National Semiconductor PC16550D), as far as drivers can tell the difference. */
-#include "machine/serial.h"
+#include "machine/x86/serial.h"
 
 #include <errno.h>
 #include <poll.h>

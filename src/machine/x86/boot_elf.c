@@ -10,7 +10,8 @@
 
 #include "base/util.h"
 #include "machine/elf.h"
-#include "machine/layout.h"
+#include "machine/x86/boot.h"
+#include "machine/x86/layout.h"
 
 #define CMDLINE_MAX  4096u
 #define IDENTITY_GIB 4u
@@ -52,7 +53,7 @@ int boot_long_mode(struct boot *b, struct err *e)
 static int hand_over(
 	struct boot *b, enum boot_protocol protocol, uint64_t entry, uint64_t end, struct err *e)
 {
-	int rc = boot_place(b, end, boot_low_end(b), CMDLINE_MAX, e);
+	int rc = boot_place(b, end, boot_ram_end(b), CMDLINE_MAX, e);
 
 	if (!rc && protocol == BOOT_BARE64)
 		rc = boot_long_mode(b, e);
@@ -72,7 +73,7 @@ static int check_machine(const struct boot_file *f, const struct elf *elf, struc
 		f->path, elf->is64 ? "64-bit" : "32-bit", elf->machine, EM_X86_64, EM_386);
 }
 
-int boot_elf(struct boot *b, const struct boot_file *f, struct err *e)
+int boot_x86_elf(struct boot *b, const struct boot_file *f, struct err *e)
 {
 	struct elf_image image;
 	uint32_t pvh = 0;
@@ -84,7 +85,7 @@ int boot_elf(struct boot *b, const struct boot_file *f, struct err *e)
 	if (!rc)
 		rc = check_machine(f, &elf, e);
 	if (!rc)
-		rc = elf_load(b->gm, f, &elf, BOARD_KERNEL_MIN, boot_low_end(b), &image, e);
+		rc = elf_load(b->gm, f, &elf, BOARD_KERNEL_MIN, boot_ram_end(b), &image, e);
 	if (rc)
 		return rc;
 	has_pvh = boot_pvh_entry(f, &elf, &pvh, e);
@@ -103,7 +104,7 @@ int boot_elf(struct boot *b, const struct boot_file *f, struct err *e)
 	return hand_over(b, BOOT_PVH, pvh, image.end, e);
 }
 
-int boot_raw(struct boot *b, const struct boot_file *f, struct err *e)
+int boot_x86_raw(struct boot *b, const struct boot_file *f, struct err *e)
 {
 	uint64_t entry;
 	int rc = boot_raw_check(b, f, &entry, e);

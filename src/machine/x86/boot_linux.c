@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "machine/boot.h"
-#include "machine/layout.h"
+#include "machine/x86/boot.h"
+#include "machine/x86/layout.h"
 
 #define HEADER_AT	 0x1f1u
 #define HEADER_MAGIC	 0x53726448u /* "HdrS" */
@@ -57,7 +57,7 @@ static int load_kernel(struct boot *b, const struct boot_file *f, struct setup_h
 		return err_set(e, -ENOSPC,
 			"%s needs %u bytes of RAM at 0x%" PRIx64
 			", the guest's RAM ends at 0x%" PRIx64,
-			f->path, h->init_size, addr, boot_low_end(b));
+			f->path, h->init_size, addr, boot_ram_end(b));
 	*load_addr = addr;
 	return boot_read_guest(b, f, setup, addr, f->size - setup, "kernel", e);
 }
@@ -81,7 +81,7 @@ static void fill_zero_page(struct boot *b, const struct setup_header *h, struct 
 		};
 }
 
-int boot_linux(struct boot *b, const struct boot_file *f, struct err *e)
+int boot_x86_linux(struct boot *b, const struct boot_file *f, struct err *e)
 {
 	void *zero_page = gm_ptr(b->gm, BOARD_ZERO_PAGE, sizeof(struct boot_params));
 	struct setup_header h;

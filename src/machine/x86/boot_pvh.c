@@ -8,7 +8,8 @@
 
 #include "base/util.h"
 #include "machine/elf.h"
-#include "machine/layout.h"
+#include "machine/x86/boot.h"
+#include "machine/x86/layout.h"
 
 #define NOTE_PHYS32_ENTRY 18u
 #define NOTES_MAX	  (64u << 10)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RSDP, XSDT, FADT, MADT, MCFG and DSDT (ACPI 6.5, chapter 5), written field by field. */
-#include "machine/acpi.h"
+#include "machine/x86/acpi.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "machine/aml.h"
-#include "machine/layout.h"
+#include "machine/pci_host.h"
+#include "machine/x86/aml.h"
+#include "machine/x86/layout.h"
 
 #define TABLE_ALIGN 16u
 #define TABLES_MAX  4u
@@ -182,8 +183,8 @@ static void put_prt(struct aml *a)
 	size_t prt;
 
 	aml_name(a, "_PRT");
-	prt = aml_package(a, BOARD_PCI_SLOTS - 1);
-	for (unsigned slot = 1; slot < BOARD_PCI_SLOTS; slot++) {
+	prt = aml_package(a, PCI_HOST_SLOTS - 1);
+	for (unsigned slot = 1; slot < PCI_HOST_SLOTS; slot++) {
 		size_t entry = aml_package(a, 4);
 
 		aml_int(a, slot << 16 | 0xffff);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* AML encodings. Lengths are always written in four bytes, so that they can be filled in later. */
-#include "machine/aml.h"
+#include "machine/x86/aml.h"
 
 #include <string.h>
 
