@@ -50,8 +50,9 @@ class Compiler:
         command[command.index("-c") + 1] = copy
         for option in ("-o", "-MF", "-MQ"):
             command[command.index(option) + 1] = output + (".d" if option == "-MF" else "")
-        # The copy's folder first, so that a header in it goes before the original.
-        run(command[:1] + ["-I" + include] + command[1:] + ["-w"])
+        # The copy's folder first, so that a header in it goes before the original. The compiler may be two words: ccache cc.
+        at = next(i for i, word in enumerate(command) if word.startswith("-"))
+        run(command[:at] + ["-I" + include] + command[at:] + ["-w"])
 
     def link_avp(self, objects, output):
         command = list(self.link)
