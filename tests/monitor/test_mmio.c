@@ -236,6 +236,23 @@ static void queue_reset(struct tap *t)
 	tear_down(t, &r);
 }
 
+/* What the device said before a queue's reset, and the loop had not heard, is not said afterwards. */
+static void queue_reset_forgets(struct tap *t)
+{
+	struct rig r;
+
+	set_up(&r);
+	negotiate(&r, v1 | FEATURE(VIRTIO_F_RING_RESET));
+	start_queue(&r, 0);
+	wr(&r, 0x70, 15);
+	fd_event_signal(r.dev.setup[0].call_fd);
+	wr(&r, 0xc0, 1);
+	fake_run(&r.vmm);
+	CHECK_EQ(t, rd(&r, 0x60), 0);
+	CHECK(t, !r.vmm.line[GSI]);
+	tear_down(t, &r);
+}
+
 static void doorbells(struct tap *t)
 {
 	struct rig r;
@@ -352,6 +369,7 @@ int main(void)
 	TAP_RUN(&t, queue_bad);
 	TAP_RUN(&t, queue_fails_to_start);
 	TAP_RUN(&t, queue_reset);
+	TAP_RUN(&t, queue_reset_forgets);
 	TAP_RUN(&t, doorbells);
 	TAP_RUN(&t, interrupts);
 	TAP_RUN(&t, configuration);
