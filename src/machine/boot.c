@@ -12,11 +12,30 @@
 #include "base/fd.h"
 #include "base/util.h"
 
-int boot_open(struct boot_file *f, const char *path, const char *what, struct err *e)
+/* No file may slip in that the manifest does not cover, whoever asks for it. */
+static int open_verified(const struct boot *b, struct boot_file *f, const char *what, struct err *e)
+{
+	const struct boot_item *item = boot_items_find(b->verified, what);
+
+	f->fd = -1;
+	if (!item || !item->path || strcmp(item->path, f->path) != 0)
+		return err_set(
+			e, -EPERM, "the %s %s is not covered by the manifest", what, f->path);
+	f->fd = fcntl(item->fd, F_DUPFD_CLOEXEC, 0);
+	if (f->fd < 0)
+		return err_sys(e, -errno, "cannot open the verified copy of the %s", what);
+	f->size = item->size;
+	return 0;
+}
+
+int boot_open(const struct boot *b, struct boot_file *f, const char *path, const char *what,
+	struct err *e)
 {
 	struct stat st;
 
 	f->path = path;
+	if (b->verified)
+		return open_verified(b, f, what, e);
 	f->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (f->fd < 0)
 		return err_sys(e, -errno, "cannot open the %s %s", what, path);
@@ -77,7 +96,7 @@ int boot_place_initrd(struct boot *b, uint64_t kernel_end, uint64_t limit, struc
 
 	if (!b->initrd)
 		return 0;
-	rc = boot_open(&f, b->initrd, "initrd", e);
+	rc = boot_open(b, &f, b->initrd, "initrd", e);
 	fd = f.fd;
 	if (rc)
 		return rc;

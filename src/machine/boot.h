@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "machine/boot_items.h"
 
 #define BOOT_MAP_MAX 8
 
@@ -31,9 +32,11 @@ struct boot {
 	const struct gm *gm;
 	const char *kernel, *initrd; /* paths; initrd may be NULL */
 	const char *cmdline;	     /* may be NULL */
-	uint64_t load_address;	     /* of a raw image; 0: the kernel is not one */
-	uint64_t raw_entry;	     /* its first instruction; 0: load_address */
-	uint64_t rsdp;		     /* x86: guest-physical address of the ACPI tables' root */
+	/* What was verified, or NULL. Then nothing else is loaded, and from these copies. */
+	const struct boot_items *verified;
+	uint64_t load_address; /* of a raw image; 0: the kernel is not one */
+	uint64_t raw_entry;    /* its first instruction; 0: load_address */
+	uint64_t rsdp;	       /* x86: guest-physical address of the ACPI tables' root */
 	/* In, set by the protocol's loader: where files may go. */
 	uint64_t files_min; /* the lowest address */
 	uint64_t ram_limit; /* RAM that starts here or higher is not for files */
@@ -55,9 +58,12 @@ struct boot_file {
 	uint64_t size; /* bytes */
 };
 
-/* Opens a regular file for reading; `what` is for the message. The descriptor, -1 on failure, is
- * the caller's to close. */
-int boot_open(struct boot_file *f, const char *path, const char *what, struct err *e);
+/*
+ * Opens a file of the boot for reading: the verified copy of the item `what`, or, in a boot that is
+ * not verified, the regular file `path`. The descriptor, -1 on failure, is the caller's to close.
+ */
+int boot_open(const struct boot *b, struct boot_file *f, const char *path, const char *what,
+	struct err *e);
 /* Reads [offset, offset+len) of the file; -EINVAL if it is not all there. */
 int boot_read(const struct boot_file *f, uint64_t offset, void *buf, uint64_t len, const char *what,
 	struct err *e);

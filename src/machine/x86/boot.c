@@ -51,7 +51,7 @@ int boot_load_x86(struct boot *b, struct err *e)
 	struct boot_file f = { .fd = -1 };
 	autoclose int fd = -1;
 	uint8_t magic[SELFMAG];
-	int rc = boot_open(&f, b->kernel, "kernel", e);
+	int rc = boot_open(b, &f, b->kernel, "kernel", e);
 
 	fd = f.fd;
 	if (rc)
