@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the guest recipes share: Debian's kernel packages, module trees, cached results. Sourced by sh.
+# What the guest recipes share: Debian's kernel packages, module trees, cached results. Sourced by sh,
+# with the path of this folder in $guests.
 
 CACHE=${AVP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/avp}
 
@@ -9,7 +10,7 @@ die()
 	exit 1
 }
 
-ARCH=$(dpkg --print-architecture)
+ARCH=$(dpkg --print-architecture) foreign=
 lists=/var/lib/apt/lists
 
 # use_arch ARCH: whose packages the functions below mean from here on. If they are not this system's, apt gets a
@@ -17,7 +18,8 @@ lists=/var/lib/apt/lists
 use_arch()
 {
 	[ "$1" != "$ARCH" ] || return 0
-	ARCH=$1
+	ARCH=$1 foreign=yes
+	unset APT_CONFIG
 	apt=$CACHE/apt-$ARCH
 	mkdir -p "$apt"
 	exec 9>"$apt/lock"
@@ -104,7 +106,7 @@ fetch_deb()
 # outdated WHAT: the mirror does not have what the lists name.
 outdated()
 {
-	[ -z "${APT_CONFIG:-}" ] || rm -f "$apt/fresh"
+	[ -z "$foreign" ] || rm -f "$apt/fresh"
 	die "cannot download $1; 'make deps' brings apt's lists up to date, then try again"
 }
 
@@ -170,12 +172,23 @@ copy_modules()
 	(cd "$to" && busybox depmod -b . "$release")
 }
 
+# busybox_file: the path of a static busybox for $ARCH. The names in it are taken to be those of this system's.
+busybox_file()
+{
+	if [ -z "$foreign" ]; then
+		command -v busybox
+	else
+		busybox_tree=$("$guests/tree" "$ARCH" busybox-static) || die "no busybox for $ARCH"
+		echo "$busybox_tree/bin/busybox"
+	fi
+}
+
 # add_busybox DIR: a root with busybox and its names.
 add_busybox()
 {
 	mkdir -p "$1/bin" "$1/dev" "$1/proc" "$1/sys" "$1/run" "$1/tmp" "$1/etc" "$1/root" "$1/mnt"
 	ln -sf bin "$1/sbin"
-	cp "$(command -v busybox)" "$1/bin/busybox"
+	cp "$(busybox_file)" "$1/bin/busybox"
 	busybox --list | while read -r name; do
 		[ "$name" = busybox ] || ln -sf busybox "$1/bin/$name"
 	done

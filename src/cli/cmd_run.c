@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* avp run: starts a system and stays with it to its end. */
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static const struct opt run_opts[] = {
 };
 
 static const struct cli_spec run_spec = {
-	.usage = "avp run SYSTEM.yaml [--board auto|none|x86-64]",
+	.usage = "avp run SYSTEM.yaml [--board auto|none|x86-64|arm64]",
 	.about =
 		"Starts the virtual machines of a system file and stays until they have ended.\n"
 		"Ctrl-C presses their power buttons; after the grace period, or with a second\n"
@@ -77,10 +78,28 @@ static int find_paths(struct paths *p, const struct conf *conf, struct err *e)
 	return 0;
 }
 
-static int run_in_board(const struct conf *conf, const char *run_dir, struct err *e)
+/* What the guests are for, by their kernels: a Linux Image for arm64 has "ARM\\x64" at byte 56. */
+static const char *guests_arch(const struct conf *conf)
 {
-	autofree char *file = realpath(conf->path, NULL), *control = NULL, *inside = NULL;
-	struct board_job job = { .system_file = file, .run_dir = run_dir };
+	for (unsigned v = 0; v < conf->nvms; v++) {
+		const char *kernel = conf->vms[v].machine.kernel;
+		autofclose FILE *f = kernel ? fopen(kernel, "re") : NULL;
+		char head[60] = "";
+
+		if (f && fread(head, 1, sizeof(head), f) == sizeof(head) &&
+			!memcmp(head + 56, "ARMd", 4))
+			return "arm64";
+	}
+	return NULL;
+}
+
+static int run_in_board(
+	const struct conf *conf, const struct board_arch *arch, const char *run_dir, struct err *e)
+{
+	autofree char *file = realpath(conf->path, NULL), *dir = file ? strdup(file) : NULL;
+	autofree char *control = NULL, *inside = NULL;
+	const char *args[] = { "run", file, "--board", "none", NULL };
+	struct board_job job = { .arch = arch, .args = args, .run_dir = run_dir };
 	struct paths paths = { .n = 0 };
 	int r = find_paths(&paths, conf, e);
 
@@ -90,8 +109,9 @@ static int run_in_board(const struct conf *conf, const char *run_dir, struct err
 		control = NULL;
 	if (asprintf(&inside, CONTROL_INSIDE, conf->name) < 0)
 		inside = NULL;
-	if (!file || !control || !inside)
+	if (!file || !dir || !control || !inside)
 		return err_set(e, -ENOMEM, "out of memory");
+	job.dir = dirname(dir);
 	job.paths = paths.v;
 	job.n_paths = paths.n;
 	job.control = control;
@@ -101,22 +121,23 @@ static int run_in_board(const struct conf *conf, const char *run_dir, struct err
 	return board_run(&job, e);
 }
 
-static bool wants_board(int mode)
+/* Where the system is to run: in the board of that architecture, or here (NULL). */
+static const struct board_arch *choose(int mode, const char *guests)
 {
 	char why[256];
+	const struct board_arch *arch = board_choose(mode, guests, why, sizeof(why));
 
-	if (mode != BOARD_AUTO)
-		return mode != BOARD_NONE;
-	if (!board_is_needed(why, sizeof(why)))
-		return false;
-	printf("%s: running in the emulated board instead (--board none: try anyway)\n", why);
+	if (why[0])
+		printf("%s: running in the emulated board instead (--board none: try anyway)\n",
+			why);
 	fflush(stdout);
-	return true;
+	return arch;
 }
 
 static int run(const struct conf *conf, int board)
 {
 	autofree char *run_dir = rundir_path(conf->name);
+	const struct board_arch *arch;
 	struct err e = { 0 };
 	int lock, r;
 
@@ -127,8 +148,8 @@ static int run(const struct conf *conf, int board)
 		fprintf(stderr, "%s: %s\n", conf->name, e.msg);
 		return EXIT_FAULT;
 	}
-	r = wants_board(board) ? run_in_board(conf, run_dir, &e)
-			       : supervisor_run(conf, run_dir, &e);
+	arch = choose(board, guests_arch(conf));
+	r = arch ? run_in_board(conf, arch, run_dir, &e) : supervisor_run(conf, run_dir, &e);
 	rundir_remove(run_dir, lock);
 	if (r >= 0)
 		return r;

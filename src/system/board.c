@@ -24,8 +24,6 @@
 #define DONE_LIMIT_NS (10 * UINT64_C(1000000000))
 #define LOG_TAIL      2048
 
-const char *const board_mode_words[] = { "auto", "none", "x86-64", NULL };
-
 /* A stream that the board's agent opens to us: job, standard output or standard error. */
 struct board_stream {
 	struct board *board;
@@ -67,32 +65,6 @@ struct board {
 	int status; /* of the job; -1: none yet */
 	int signals_seen;
 };
-
-bool board_is_needed(char *why, unsigned len)
-{
-	autofclose FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[8192];
-	bool found = false;
-	int fd;
-
-	while (!found && f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = ' ';
-		found = !strncmp(line, "flags", 5) &&
-			(strstr(line, " vmx ") || strstr(line, " svm "));
-	}
-	if (!found) {
-		snprintf(why, len,
-			"no hardware virtualization here (no vmx or svm in /proc/cpuinfo)");
-		return true;
-	}
-	fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		snprintf(why, len, "cannot open /dev/kvm: %s%s", strerror(errno),
-			errno == EACCES ? " (members of the group kvm may)" : "");
-	else
-		close(fd);
-	return fd < 0;
-}
 
 /* A fault that ends the board; the first one counts. */
 static void board_fail(struct board *b, const char *text)
@@ -210,23 +182,18 @@ static int on_word(void *arg, const char *verb, const char *rest)
 static int send_job(struct board *b, int fd)
 {
 	const struct board_job *job = b->job;
-	autofree char *dir = strdup(job->system_file);
-	const char *fixed[] = { "run", job->system_file, "--board", "none" };
 	const char *level = getenv("AVP_LOG");
-	char *slash = dir ? strrchr(dir, '/') : NULL;
-	int ret = slash ? 0 : -EINVAL;
+	int ret = 0;
 
-	if (slash)
-		slash[slash == dir] = '\0';
 	for (unsigned i = 0; i < b->plan.nshares && !ret; i++)
 		ret = board_word_send(fd, "share s%u %s", i, b->plan.share[i]);
 	if (!ret)
-		ret = board_word_send(fd, "chdir %s", dir);
-	if (!ret)
+		ret = board_word_send(fd, "chdir %s", job->dir);
+	if (job->control && !ret)
 		ret = board_word_send(fd, "control %s", job->control_inside);
-	for (unsigned i = 0; i < ARRAY_LEN(fixed) && !ret; i++)
-		ret = board_word_send(fd, "arg %s", fixed[i]);
-	for (unsigned i = 0; job->args && job->args[i] && !ret; i++)
+	if (job->program && !ret)
+		ret = board_word_send(fd, "program %s", job->program);
+	for (unsigned i = 0; job->args[i] && !ret; i++)
 		ret = board_word_send(fd, "arg %s", job->args[i]);
 	if (level && !ret)
 		ret = board_word_send(fd, "log %s", level);

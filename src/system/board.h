@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The board: one emulated computer with hardware virtualization (QEMU without acceleration, AMD
- * SVM), for hosts that have none. The same system file, avp and guests run inside; to the user it
- * looks as if they ran here: output, exit status and control socket are carried over vsock, which
- * our own device serves. docs/board.md.
+ * The board: one emulated computer with hardware virtualization (QEMU without acceleration; AMD SVM
+ * or arm64 with EL2), for hosts that have none, or are of another architecture. The same system
+ * file and guests run inside; to the user it looks as if they ran here: output, exit status and
+ * control socket are carried over vsock, which our own device serves. docs/board.md.
  */
 #pragma once
 
@@ -13,27 +13,36 @@
 #include "base/err.h"
 
 /* The values of --board. */
-enum board_mode { BOARD_AUTO, BOARD_NONE, BOARD_X86_64 };
+enum board_mode { BOARD_AUTO, BOARD_NONE, BOARD_X86_64, BOARD_ARM64 };
 
 extern const char *const board_mode_words[]; /* by enum board_mode, ends with NULL */
 
+/* The board of one architecture; constant, from board_choose(). */
+struct board_arch;
+
 /* What is to run in the board. All strings are the caller's and outlive board_run(). */
 struct board_job {
-	const char *system_file; /* absolute path */
-	const char *const
-		*paths; /* absolute paths that the system file names: their folders are shared */
+	const struct board_arch *arch;
+	const char *program;	  /* path inside the board, or NULL: the board's avp */
+	const char *const *args;  /* its arguments, ends with NULL */
+	const char *dir;	  /* absolute path of the working folder, which is shared */
+	const char *const *paths; /* absolute paths of files here: their folders are shared */
 	unsigned n_paths;
-	char *const *args; /* more arguments for `avp run` inside, ends with NULL; may be NULL */
 	uint64_t guest_memory; /* bytes of all guests together */
 	const char *run_dir;   /* existing private folder of this system, for the board's sockets */
-	const char *control;   /* the control socket's path here; the board listens on it */
+	const char
+		*control; /* path of the control socket here; the board listens on it. NULL: none */
 	const char *control_inside; /* and inside the board, where avp runs as root */
 };
 
-/* True if KVM cannot run stock guests here: the processor has neither vmx nor svm (a /dev/kvm of
- * its own kind may still exist), or /dev/kvm cannot be opened. `why` gets the reason in one line.
+/*
+ * The board that a system needs whose guests are for the architecture `guests` (a word of
+ * board_mode_words; NULL: this computer's), or NULL if it can run here or is to. With BOARD_AUTO
+ * that is so if the guests are for another architecture, if the processor has neither vmx nor svm
+ * (a /dev/kvm of its own kind may still exist), or if /dev/kvm cannot be opened: `why` gets the
+ * reason in one line; else it becomes empty.
  */
-bool board_is_needed(char *why, unsigned len);
+const struct board_arch *board_choose(int mode, const char *guests, char *why, unsigned len);
 
 /*
  * Starts the board, runs the job in it to its end, and returns its exit status (EXIT_*). Standard

@@ -34,7 +34,7 @@ struct agent {
 	struct ev_fd job_watch, listener_watch, child_watch;
 	struct ev_timer control_poll;
 	struct board_words words;
-	char *control;
+	char *control, *program;
 	char *args[ARGS_MAX + 2];
 	unsigned nargs;
 	pid_t child;
@@ -98,25 +98,28 @@ static int mount_share(const char *rest)
 	return 0;
 }
 
-/* Starts avp. Its standard output and error are the vsock connections themselves. */
+/* Starts the job: avp, if no program is named. Its standard output and error are the vsock
+ * connections themselves. */
 static int start(struct agent *a)
 {
 	sigset_t none;
 
-	a->args[0] = (char[]){ "avp" };
+	a->args[0] = a->program ? a->program : (char[]){ "avp" };
 	a->child = fork();
 	if (a->child < 0)
 		return -errno;
 	if (a->child) {
-		ev_timer_set(&a->control_poll, CONTROL_POLL_NS);
+		if (a->control)
+			ev_timer_set(&a->control_poll, CONTROL_POLL_NS);
 		return 0;
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	if (dup2(a->out, STDOUT_FILENO) >= 0 && dup2(a->err, STDERR_FILENO) >= 0)
-		execv("/proc/self/exe", a->args);
-	_exit(EXIT_FAILURE);
+		execv(a->program ? a->program : "/proc/self/exe", a->args);
+	dprintf(STDERR_FILENO, "board: cannot start %s: %s\n", a->args[0], strerror(errno));
+	_exit(127);
 }
 
 static int add_arg(struct agent *a, const char *text)
@@ -125,6 +128,13 @@ static int add_arg(struct agent *a, const char *text)
 		return -E2BIG;
 	a->args[1 + a->nargs] = strdup(text);
 	return a->args[1 + a->nargs++] ? 0 : -ENOMEM;
+}
+
+static int set_text(char **to, const char *text)
+{
+	free(*to);
+	*to = strdup(text);
+	return *to ? 0 : -ENOMEM;
 }
 
 static int do_word(struct agent *a, const char *verb, const char *rest)
@@ -137,13 +147,12 @@ static int do_word(struct agent *a, const char *verb, const char *rest)
 		return add_arg(a, rest);
 	if (!strcmp(verb, "log"))
 		return setenv("AVP_LOG", rest, 1) ? -errno : 0;
-	if (!strcmp(verb, "control")) {
-		free(a->control);
-		a->control = strdup(rest);
-		return a->control ? 0 : -ENOMEM;
-	}
+	if (!strcmp(verb, "control"))
+		return set_text(&a->control, rest);
+	if (!strcmp(verb, "program"))
+		return set_text(&a->program, rest);
 	if (!strcmp(verb, "run"))
-		return a->child || !a->control ? -EPROTO : start(a);
+		return a->child ? -EPROTO : start(a);
 	if (!strcmp(verb, "signal"))
 		return a->child > 0 ? kill(a->child, atoi(rest)) : 0;
 	return -EPROTO;

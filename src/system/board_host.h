@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the board's host side: board_plan.c finds what is needed, board.c runs it. */
+/* Inside the board's host side: board_arch.c says what is emulated, board_plan.c finds what is
+ * needed, board.c runs it. */
 #pragma once
 
 #include <sys/types.h>
@@ -9,12 +10,28 @@
 #define BOARD_SHARES_MAX 16u
 #define BOARD_PATH_MAX	 4096u
 
+/* What is particular to one architecture's board. */
+struct board_arch {
+	const char *name;    /* the word for --board; part of the name of a cross build's folder */
+	const char *machine; /* what uname(2) calls it */
+	const char *debian;  /* what Debian calls it */
+	const char *qemu;    /* the emulator, */
+	const char *package; /* and Debian's package that has it */
+	const char *kernel_args; /* where its kernel writes messages, and what it must not check */
+	const char *const *args; /* of QEMU: machine and processors; ends with NULL */
+};
+
+/* True if this computer is of that architecture: programs of here run in the board. */
+bool board_arch_is_host(const struct board_arch *arch);
+
 /* Everything that is settled before a process starts. Zero-initialise. */
 struct board_plan {
-	char exe_dir[BOARD_PATH_MAX]; /* folder and name of this program */
+	char own_dir[BOARD_PATH_MAX]; /* folder of this program */
+	char exe_dir[BOARD_PATH_MAX]; /* folder and name of the avp that runs in the board */
 	char exe_name[256];
 	char qemu[BOARD_PATH_MAX];
 	char image[BOARD_PATH_MAX];		      /* folder with vmlinuz and initrd */
+	char usr[BOARD_PATH_MAX];		      /* folder that becomes the board's /usr */
 	char share[BOARD_SHARES_MAX][BOARD_PATH_MAX]; /* folders shared under tag "s<index>" */
 	unsigned nshares;
 	char dir[BOARD_PATH_MAX]; /* for the board's sockets and log, inside the run folder */

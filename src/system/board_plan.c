@@ -15,8 +15,10 @@
 #include "base/util.h"
 #include "system/board_wire.h"
 
-#define QEMU		 "qemu-system-x86_64"
-#define RECIPE		 "guests/board/build"
+#define RECIPE "guests/board/build"
+/* The environment's way to say where the avp for the board is. */
+#define PROGRAM_VARIABLE "AVP_BOARD_AVP"
+
 #define BOARD_MEMORY_MIB 640u /* for the board itself: kernel, avp, page cache */
 #define ARGS_MAX	 128u
 
@@ -92,38 +94,72 @@ static pid_t start(struct command *c, const struct child_fds *fds, struct err *e
 	return pid < 0 ? code : pid;
 }
 
-/* Folder and name of this program. */
-static int find_self(struct board_plan *plan, struct err *e)
+/* Splits `file`, which exists, into the plan's folder and name of the avp for the board. */
+static int set_program(struct board_plan *plan, const char *file, struct err *e)
 {
-	char exe[BOARD_PATH_MAX] = "";
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *slash = n > 0 ? strrchr(exe, '/') : NULL;
+	char *slash;
 
-	if (!slash || strlen(slash + 1) >= sizeof(plan->exe_name))
-		return err_set(e, -ENOENT, "board: cannot find this program's own file");
-	*slash = '\0';
+	if (!realpath(file, plan->exe_dir))
+		return err_sys(e, -errno, "board: cannot find '%s'", file);
+	slash = strrchr(plan->exe_dir, '/');
 	snprintf(plan->exe_name, sizeof(plan->exe_name), "%s", slash + 1);
-	snprintf(plan->exe_dir, sizeof(plan->exe_dir), "%s", exe);
-	if (strpbrk(plan->exe_name, " \t\"") || strchr(plan->exe_dir, ','))
+	*slash = '\0';
+	if (strlen(slash + 1) >= sizeof(plan->exe_name) || strpbrk(plan->exe_name, " \t\"") ||
+		strchr(plan->exe_dir, ','))
 		return err_set(e, -EINVAL,
 			"board: cannot share the folder of '%s/%s': no commas or blanks",
 			plan->exe_dir, plan->exe_name);
 	return 0;
 }
 
-static int find_qemu(struct board_plan *plan, struct err *e)
+/* The folder of this program. */
+static int find_self(struct board_plan *plan, struct err *e)
+{
+	char *slash;
+
+	if (!realpath("/proc/self/exe", plan->own_dir))
+		return err_sys(e, -errno, "board: cannot find this program's own file");
+	slash = strrchr(plan->own_dir, '/');
+	*slash = '\0';
+	return 0;
+}
+
+/* The avp for the board: this one, or of a cross build beside this build, or installed. */
+static int find_program(struct board_plan *plan, const struct board_arch *arch, struct err *e)
+{
+	static const char *const places[] = { "build-", "libexec/avp/" };
+	const char *named = getenv(PROGRAM_VARIABLE);
+	char file[BOARD_PATH_MAX * 2];
+
+	if (named)
+		return set_program(plan, named, e);
+	if (board_arch_is_host(arch))
+		return set_program(plan, "/proc/self/exe", e);
+	for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
+		snprintf(
+			file, sizeof(file), "%s/../%s%s/avp", plan->own_dir, places[i], arch->name);
+		if (!access(file, X_OK))
+			return set_program(plan, file, e);
+	}
+	return err_set(e, -ENOENT,
+		"board: no avp for %s in '%s/../build-%s' or '%s/../libexec/avp/%s': 'make %s' "
+		"builds it; " PROGRAM_VARIABLE " may name it",
+		arch->name, plan->own_dir, arch->name, plan->own_dir, arch->name, arch->name);
+}
+
+static int find_qemu(struct board_plan *plan, const struct board_arch *arch, struct err *e)
 {
 	const char *path = getenv("PATH");
 	autofree char *list = strdup(path ? path : "/usr/bin:/bin");
 	char *rest = list;
 
 	for (char *dir; list && (dir = strsep(&rest, ":"));) {
-		snprintf(plan->qemu, sizeof(plan->qemu), "%s/" QEMU, dir);
+		snprintf(plan->qemu, sizeof(plan->qemu), "%s/%s", dir, arch->qemu);
 		if (!access(plan->qemu, X_OK))
 			return 0;
 	}
-	return err_set(
-		e, -ENOENT, "board: no " QEMU " in PATH; install it: apt install qemu-system-x86");
+	return err_set(e, -ENOENT, "board: no %s in PATH; install it: apt install %s", arch->qemu,
+		arch->package);
 }
 
 /* The image recipe: next to the build folder, or installed. */
@@ -132,28 +168,31 @@ static int find_recipe(const struct board_plan *plan, char *recipe, size_t size,
 	static const char *const places[] = { "..", "../share/avp" };
 
 	for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
-		snprintf(recipe, size, "%s/%s/" RECIPE, plan->exe_dir, places[i]);
+		snprintf(recipe, size, "%s/%s/" RECIPE, plan->own_dir, places[i]);
 		if (!access(recipe, X_OK))
 			return 0;
 	}
 	return err_set(
-		e, -ENOENT, "board: no " RECIPE " above or in ../share/avp of '%s'", plan->exe_dir);
+		e, -ENOENT, "board: no " RECIPE " above or in ../share/avp of '%s'", plan->own_dir);
 }
 
-/* One line of text from a pipe, up to its end. */
-static void read_line(int fd, char *line, size_t size)
+/* Two lines from a pipe, which is read up to its end. */
+static void read_lines(int fd, char *first, char *second)
 {
-	size_t len = 0;
-	ssize_t n;
+	autofclose FILE *f = fdopen(fd, "r");
+	char *lines[] = { first, second };
 
-	while (len < size - 1 && (n = read(fd, line + len, size - 1 - len)) > 0)
-		len += (size_t)n;
-	line[len] = '\0';
-	line[strcspn(line, "\n")] = '\0';
+	if (!f)
+		close(fd);
+	for (unsigned i = 0; f && i < ARRAY_LEN(lines); i++) {
+		if (!fgets(lines[i], BOARD_PATH_MAX, f))
+			lines[i][0] = '\0';
+		lines[i][strcspn(lines[i], "\n")] = '\0';
+	}
 }
 
-/* Runs the recipe, which prints the image's folder; what else it has to say goes to the user. */
-static int find_image(struct board_plan *plan, struct err *e)
+/* Runs the recipe, which prints the folders; what else it has to say goes to the user. */
+static int find_image(struct board_plan *plan, const struct board_arch *arch, struct err *e)
 {
 	char recipe[BOARD_PATH_MAX * 2];
 	struct command c = { 0 };
@@ -165,19 +204,21 @@ static int find_image(struct board_plan *plan, struct err *e)
 	if (pipe2(pipefd, O_CLOEXEC))
 		return err_sys(e, -errno, "board: pipe");
 	add(&c, "%s", recipe);
+	add(&c, "%s", arch->debian);
 	pid = start(&c, &(struct child_fds){ pipefd[1], STDERR_FILENO, -1 }, e);
 	close(pipefd[1]);
-	if (pid > 0) {
-		read_line(pipefd[0], plan->image, sizeof(plan->image));
-		waitpid(pid, &status, 0);
+	if (pid < 0) {
+		close(pipefd[0]);
+		return pid;
 	}
-	close(pipefd[0]);
-	if (pid > 0 && (status || plan->image[0] != '/'))
+	read_lines(pipefd[0], plan->image, plan->usr);
+	waitpid(pid, &status, 0);
+	if (status || plan->image[0] != '/' || plan->usr[0] != '/')
 		return err_set(e, -EIO,
 			"board: %s could not build the board's image; 'make deps' "
 			"installs what it needs",
 			recipe);
-	return pid < 0 ? pid : 0;
+	return 0;
 }
 
 static bool is_below(const char *path, const char *folder)
@@ -246,13 +287,15 @@ int board_plan_make(struct board_plan *plan, const struct board_job *job, struct
 	e = e ? e : &none;
 	ret = find_self(plan, e);
 	if (!ret)
-		ret = find_qemu(plan, e);
+		ret = find_program(plan, job->arch, e);
 	if (!ret)
-		ret = add_share(plan, job->system_file, e);
+		ret = find_qemu(plan, job->arch, e);
+	if (!ret)
+		ret = add_share(plan, job->dir, e);
 	for (unsigned i = 0; i < job->n_paths && !ret; i++)
 		ret = add_share(plan, job->paths[i], e);
 	if (!ret)
-		ret = find_image(plan, e);
+		ret = find_image(plan, job->arch, e);
 	snprintf(plan->dir, sizeof(plan->dir), "%.*s/board", (int)sizeof(plan->dir) - 8,
 		job->run_dir);
 	return ret;
@@ -288,37 +331,26 @@ static void add_virtfs(struct command *c, const char *path, const char *tag, boo
 		readonly ? ",readonly=on" : "");
 }
 
-/*
- * The processor is the one that Debian 12's QEMU 7.2 and its guests agree on: SVM with nested
- * paging, without AVX and XSAVE, which newer nested kernels would trip over; one of it, since that
- * version hangs at times with more.
- */
-static void add_machine(struct command *c, uint64_t guest_memory)
+static void add_machine(struct command *c, const struct board_arch *arch, uint64_t guest_memory)
 {
 	uint64_t mib = (guest_memory >> 20) + BOARD_MEMORY_MIB;
-	static const char *const fixed[] = {
-		"-accel",
-		"tcg",
-		"-smp",
-		"1",
+	static const char *const common[] = {
 		"-no-reboot",
 		"-nodefaults",
 		"-display",
 		"none",
 		"-serial",
 		"stdio",
-		"-cpu",
-		"EPYC,+svm,-avx,-avx2,-fma,-f16c,-xsave,-xsaveopt,-xgetbv1",
-		"-M",
-		"q35,memory-backend=ram",
 		"-netdev",
 		"user,id=net",
 		"-device",
 		"virtio-net-pci,netdev=net,romfile=",
 	};
 
-	for (unsigned i = 0; i < ARRAY_LEN(fixed); i++)
-		add(c, "%s", fixed[i]);
+	for (unsigned i = 0; arch->args[i]; i++)
+		add(c, "%s", arch->args[i]);
+	for (unsigned i = 0; i < ARRAY_LEN(common); i++)
+		add(c, "%s", common[i]);
 	add(c, "-m");
 	add(c, "%lluM", (unsigned long long)mib);
 	add(c, "-object");
@@ -332,21 +364,20 @@ pid_t board_start_qemu(
 	struct command c = { 0 };
 
 	add(&c, "%s", plan->qemu);
-	add_machine(&c, job->guest_memory);
+	add_machine(&c, job->arch, job->guest_memory);
 	add(&c, "-kernel");
 	add(&c, "%s/vmlinuz", plan->image);
 	add(&c, "-initrd");
 	add(&c, "%s/initrd", plan->image);
 	add(&c, "-append");
-	/* On a busy host emulation looks to the kernel's timer check like a broken timer. */
-	add(&c, "console=ttyS0 panic=-1 mitigations=off no_timer_check quiet board.agent=%s",
+	add(&c, "%s panic=-1 mitigations=off quiet board.agent=%s", job->arch->kernel_args,
 		plan->exe_name);
 	board_path(plan, "vhost", path);
 	add(&c, "-chardev");
 	add(&c, "socket,id=vsock,path=%s", path);
 	add(&c, "-device");
 	add(&c, "vhost-user-vsock-pci,chardev=vsock");
-	add_virtfs(&c, "/usr", "usr", true);
+	add_virtfs(&c, plan->usr, "usr", true);
 	add_virtfs(&c, plan->exe_dir, "avp", true);
 	for (unsigned i = 0; i < plan->nshares; i++) {
 		snprintf(tag, sizeof(tag), "s%u", i);

@@ -6,13 +6,14 @@
  * On BOARD_PORT_JOB both sides send words that end with a zero byte. Host to board, in this order:
  *   "share TAG PATH"   mount the 9p tag at PATH; any number
  *   "chdir PATH"       once
- *   "control PATH"     where connections to BOARD_PORT_CONTROL go, once
- *   "arg TEXT"         an argument for avp; any number
+ *   "control PATH"     where connections to BOARD_PORT_CONTROL go, if the job has a control socket
+ *   "program PATH"     what to run, if it is not avp
+ *   "arg TEXT"         an argument for it; any number
  *   "log LEVEL"        the value of AVP_LOG, if there is one
  *   "run"              start it
  *   "signal NUMBER"    any time after run
- * Board to host: "ready" when the control socket answers, "exit STATUS" at the end, or "fail TEXT"
- * instead. The board powers off when the host has hung up.
+ * Board to host: "ready" when the control socket, if any, answers, "exit STATUS" at the end, or
+ * "fail TEXT" instead. The board powers off when the host has hung up.
  */
 #pragma once
 
