@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define BARE_RAM_MAX  32
-#define BARE_MMIO_MAX 64
+#define BARE_MMIO_MAX 128
 #define BARE_INTX_MAX 128
 
 /* How the guest was started. */

@@ -15,6 +15,10 @@
 int fd_nonblock(int fd);
 int fd_cloexec(int fd, int on);
 
+/* Lets this process have as many descriptors as it may: the usual soft limit of 1024 is for
+ * programs that use select(). What it starts inherits that. */
+void fd_raise_limit(void);
+
 /* A new non-blocking eventfd. */
 int fd_event(void);
 /* Adds one to an eventfd; a full counter (EAGAIN) is success, since the reader is awake anyway. */

@@ -229,6 +229,7 @@ int cmd_monitor(int argc, char **argv)
 	if (!m)
 		return EXIT_FAULT;
 	m->start_ns = process_start_ns();
+	fd_raise_limit();
 	m->signal_fd = -1;
 	m->serial = (struct monitor_serial){ .in_fd = -1, .out_fd = -1, .other_fd = -1 };
 	rc = parse(m, argc, argv, &e);

@@ -9,8 +9,6 @@
 #include "engine/vm.h"
 #include "system/jail.h"
 
-#define MONITOR_DEVICES_MAX 32
-
 /* One --device. Zero-initialise. */
 struct monitor_device {
 	/* Keys. */
@@ -31,7 +29,7 @@ struct monitor_args {
 	int control_fd; /* -1: none */
 	enum jail_mode jail;
 	struct vm_conf conf;
-	const char *devices[MONITOR_DEVICES_MAX];
+	const char *devices[VM_DEVICES_MAX];
 	unsigned ndevices;
 };
 
@@ -45,7 +43,7 @@ struct monitor_serial {
 
 struct monitor {
 	struct monitor_args args;
-	struct monitor_device devices[MONITOR_DEVICES_MAX]; /* args.ndevices of them */
+	struct monitor_device devices[VM_DEVICES_MAX]; /* args.ndevices of them */
 	struct log log;
 	struct ev_loop *loop;
 	struct vm *vm;

@@ -62,8 +62,8 @@ static int set_option(struct monitor_args *args, const char *key, const char *va
 	if (!strcmp(key, "jail"))
 		return parse_jail(value, &args->jail, e);
 	if (!strcmp(key, "device")) {
-		if (args->ndevices == MONITOR_DEVICES_MAX)
-			return err_set(e, -EINVAL, "more than %d devices", MONITOR_DEVICES_MAX);
+		if (args->ndevices == VM_DEVICES_MAX)
+			return err_set(e, -EINVAL, "more than %u devices", VM_DEVICES_MAX);
 		args->devices[args->ndevices++] = value;
 		return 0;
 	}

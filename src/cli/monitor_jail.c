@@ -23,6 +23,9 @@ struct wanted {
 
 static int add_call(struct wanted *w, const char *name, struct err *e)
 {
+	for (unsigned i = 0; i < w->ncalls; i++)
+		if (!strcmp(w->calls[i], name))
+			return 0;
 	if (w->ncalls == LIST_MAX)
 		return err_set(e, -ENOSPC, "devices need more than %u system calls", LIST_MAX);
 	w->calls[w->ncalls++] = name;
@@ -31,6 +34,9 @@ static int add_call(struct wanted *w, const char *name, struct err *e)
 
 static int add_ioctl(struct wanted *w, unsigned long request, struct err *e)
 {
+	for (unsigned i = 0; i < w->nioctls; i++)
+		if (w->ioctls[i] == request)
+			return 0;
 	if (w->nioctls == LIST_MAX)
 		return err_set(e, -ENOSPC, "devices need more than %u requests", LIST_MAX);
 	w->ioctls[w->nioctls++] = request;

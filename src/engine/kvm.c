@@ -100,7 +100,7 @@ static int op_msi_alloc(struct vmm *vmm, uint32_t *gsi)
 	int rc = -ENOSPC;
 
 	pthread_mutex_lock(&kvm->lock);
-	if (kvm->nmsis < KVM_MSIS_MAX)
+	if (max_u64(KVM_LINES, kvm->nfixed) + kvm->nmsis < kvm->max_routes)
 		rc = grow_routes(kvm, kvm->nfixed + kvm->nmsis + 1);
 	if (!rc) {
 		*gsi = KVM_LINES + kvm->nmsis;
@@ -233,6 +233,7 @@ int kvm_init(struct kvm *kvm, struct ev_loop *loop, const struct log *log, struc
 		kvm_finish(kvm);
 		return rc;
 	}
+	kvm->max_routes = (unsigned)kvm_cap(kvm, KVM_CAP_IRQ_ROUTING);
 	kvm->any_length = kvm_cap(kvm, KVM_CAP_IOEVENTFD_ANY_LENGTH);
 	kvm->msi_devid = kvm_cap(kvm, KVM_CAP_MSI_DEVID);
 	return 0;

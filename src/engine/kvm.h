@@ -9,16 +9,16 @@
 #include "transport/vmm.h"
 
 /* Interrupt lines of the board (GSI 0..23 of the IOAPIC); messages are numbered from there. */
-#define KVM_LINES    24u
-#define KVM_MSIS_MAX 2048u
+#define KVM_LINES 24u
 
 /* Private fields, except `vmm`, `fd` and `sys_fd`. */
 struct kvm {
 	struct vmm vmm; /* the machine as transports and the board see it */
 	int sys_fd, fd; /* /dev/kvm and the VM */
 	size_t run_size;
-	bool any_length; /* doorbells of length 0 */
-	bool msi_devid;	 /* messages carry their sender (GICv3 ITS) */
+	unsigned max_routes; /* entries of the routing, and interrupt numbers in it */
+	bool any_length;     /* doorbells of length 0 */
+	bool msi_devid;	     /* messages carry their sender (GICv3 ITS) */
 
 	pthread_mutex_t lock; /* of all below */
 	unsigned line_users[KVM_LINES];

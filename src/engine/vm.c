@@ -230,8 +230,10 @@ static void go(void *arg)
 
 int vm_start(struct vm *vm, struct err *e)
 {
-	int rc = board_describe(&vm->board, vm->conf->cpus, e);
+	int rc;
 
+	board_place(&vm->board);
+	rc = board_describe(&vm->board, vm->conf->cpus, e);
 	ev_task_init(vm->kvm.vmm.loop, &vm->go, go, vm);
 	ev_task_post(&vm->go);
 	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)

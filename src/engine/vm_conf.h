@@ -4,11 +4,13 @@
 
 #include "base/opt.h"
 
-#define VM_PAGE		   4096u
-#define VM_HUGE_PAGE	   (2u << 20)
-#define VM_CPUS_MAX	   64
-#define VM_PCI_DEVICES_MAX 31u
-#define VM_DEVICE_ID_MAX   0x3f /* PCI device ids end at 0x107f (VIRTIO 1.4, 4.1.2) */
+#define VM_PAGE		    4096u
+#define VM_HUGE_PAGE	    (2u << 20)
+#define VM_CPUS_MAX	    64
+#define VM_PCI_DEVICES_MAX  240u /* 30 slots of 8 functions */
+#define VM_MMIO_DEVICES_MAX 128u
+#define VM_DEVICES_MAX	    256u /* on both transports together */
+#define VM_DEVICE_ID_MAX    0x3f /* PCI device ids end at 0x107f (VIRTIO 1.4, 4.1.2) */
 
 enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
 

@@ -7,9 +7,6 @@
 
 #include "base/util.h"
 
-/* INTA# of slot n is line n mod 4, as a PC's boards are wired. */
-#define PCI_LINES 4u
-
 int board_init(struct board *b, struct vmm *vmm, machine_event_fn *event, void *arg, struct err *e)
 {
 	int rc;
@@ -38,27 +35,36 @@ int board_add_pci(
 	struct board *b, struct vbackend *be, const char *name, uint32_t pci_class, struct err *e)
 {
 	autofree struct virtio_pci *p = calloc(1, sizeof(*p));
-	unsigned slot = b->npci + 1;
-	struct pci_place place = {
-		.requester = (uint16_t)(slot << 3),
-		.bar = board_places.pci_window + slot * VIRTIO_PCI_BAR_LEN,
-		.gsi = board_places.pci_irq + slot % PCI_LINES,
-	};
-	struct pci_slot s;
 	int rc;
 
-	if (slot >= PCI_HOST_SLOTS)
-		return err_set(
-			e, -ENOSPC, "%s: all %u PCI slots are taken", name, PCI_HOST_SLOTS - 1);
+	if (b->npci == ARRAY_LEN(b->pci_devs))
+		return err_set(e, -ENOSPC, "%s: all %zu PCI functions are taken", name,
+			ARRAY_LEN(b->pci_devs));
 	if (!p)
 		return err_set(e, -ENOMEM, "%s: no memory", name);
-	rc = virtio_pci_init(p, b->vmm, be, name, pci_class, &place, e);
-	if (rc)
-		return rc;
-	s = virtio_pci_slot(p);
-	pci_host_set(&b->pci, slot, &s);
-	b->pci_devs[b->npci++] = steal_ptr(&p);
-	return 0;
+	rc = virtio_pci_init(p, b->vmm, be, name, pci_class, e);
+	if (!rc)
+		b->pci_devs[b->npci++] = steal_ptr(&p);
+	return rc;
+}
+
+void board_place(struct board *b)
+{
+	for (unsigned i = 0; i < b->npci; i++) {
+		unsigned devfn = pci_host_devfn(i, b->npci);
+		uint8_t pin = pci_host_pin(devfn);
+		struct pci_place at = {
+			.requester = (uint16_t)devfn,
+			.bar = board_places.pci_window + devfn * VIRTIO_PCI_BAR_LEN,
+			.gsi = board_places.pci_irq +
+			       pci_host_line(devfn / PCI_HOST_FUNCTIONS, pin),
+			.pin = pin,
+		};
+		struct pci_slot s = virtio_pci_slot(b->pci_devs[i]);
+
+		virtio_pci_place(b->pci_devs[i], &at);
+		pci_host_set(&b->pci, devfn, &s);
+	}
 }
 
 int board_add_mmio(struct board *b, struct vbackend *be, const char *name, struct err *e)

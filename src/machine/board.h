@@ -12,14 +12,14 @@
 #include "transport/mmio.h"
 #include "transport/pci.h"
 
-#define BOARD_MMIO_MAX 32u
+#define BOARD_MMIO_MAX 128u
 #define BOARD_RAM_MAX  2u
 
 /* Where virtio devices go; constants of a board. */
 struct board_places {
 	uint64_t ecam, ecam_len; /* PCI configuration space */
 	uint32_t pci_window;	 /* BARs from here on */
-	uint32_t pci_irq;	 /* the first of BOARD_IRQ_SHARE lines that PCI slots share */
+	uint32_t pci_irq;	 /* the first of PCI_HOST_PINS lines that PCI functions share */
 	uint64_t mmio;		 /* the first virtio-mmio device, */
 	uint32_t mmio_stride;	 /* bytes from one to the next */
 	uint32_t mmio_irq;	 /* and the lines: one each, */
@@ -39,7 +39,7 @@ struct board {
 	struct vmm *vmm;
 	struct board_own *own;
 	struct pci_host pci;
-	struct virtio_pci *pci_devs[PCI_HOST_SLOTS];
+	struct virtio_pci *pci_devs[PCI_HOST_DEVICES * PCI_HOST_FUNCTIONS];
 	struct virtio_mmio *mmio_devs[BOARD_MMIO_MAX];
 	unsigned npci, nmmio;
 	struct boot boot; /* after board_load(): where the first processor starts */
@@ -58,13 +58,15 @@ void board_finish(struct board *b);
 
 /* Gives the serial port its host side; without it the port does not exist. */
 int board_set_serial(struct board *b, int in_fd, int out_fd, struct err *e);
-/* Puts a device into the next slot; takes over `be` on success. */
+/* Adds a device after those that are there; takes over `be` on success. */
 int board_add_pci(
 	struct board *b, struct vbackend *be, const char *name, uint32_t pci_class, struct err *e);
 int board_add_mmio(struct board *b, struct vbackend *be, const char *name, struct err *e);
+/* Gives PCI devices their places, when all are there. */
+void board_place(struct board *b);
 /* Loads the files of b->boot. */
 int board_load(struct board *b, struct err *e);
-/* Writes the description, when all devices are there. */
+/* Writes the description, when all devices are in their places. */
 int board_describe(struct board *b, unsigned ncpus, struct err *e);
 
 /* Presses the power button; false if the guest does not listen to it. Any thread. */

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define HEADER_TYPE 0x0eu
+#define MANY	    0x80u /* "multi-function" */
+
 /* A PCI Express host bridge with nothing to configure. */
 static const struct pci_ids bridge_ids = {
 	.vendor = 0x1b36,
@@ -33,23 +36,37 @@ static void bridge_write(void *arg, unsigned offset, const void *data, unsigned 
 static const struct pci_slot *function(
 	const struct pci_host *h, unsigned devfn, unsigned offset, unsigned len)
 {
-	const struct pci_slot *s = &h->slots[devfn >> 3];
+	const struct pci_slot *s = &h->functions[devfn];
 
-	if ((devfn & 7) || !s->config_read)
+	if (!s->config_read)
 		return NULL;
 	if ((len != 1 && len != 2 && len != 4) || offset % len || offset + len > PCI_CONFIG_LEN)
 		return NULL;
 	return s;
 }
 
+static bool has_many(const struct pci_host *h, unsigned devfn)
+{
+	const struct pci_slot *first = &h->functions[devfn - devfn % PCI_HOST_FUNCTIONS];
+
+	for (unsigned i = 1; i < PCI_HOST_FUNCTIONS; i++)
+		if (first[i].config_read)
+			return true;
+	return false;
+}
+
 void pci_host_read(struct pci_host *h, unsigned devfn, unsigned offset, void *data, unsigned len)
 {
 	const struct pci_slot *s = function(h, devfn, offset, len);
 
-	if (s)
-		s->config_read(s->arg, offset, data, len);
-	else
+	if (!s) {
 		memset(data, 0xff, len);
+		return;
+	}
+	s->config_read(s->arg, offset, data, len);
+	/* Only the host knows what else is in a slot. */
+	if (HEADER_TYPE - offset < len && has_many(h, devfn))
+		((uint8_t *)data)[HEADER_TYPE - offset] |= MANY;
 }
 
 void pci_host_write(
@@ -92,7 +109,7 @@ int pci_host_init(struct pci_host *h, struct vmm *vmm, uint64_t ecam, uint64_t l
 	};
 	pthread_mutex_init(&h->lock, NULL);
 	pci_func_init(&h->bridge, vmm, &bridge_ids);
-	h->slots[0] = (struct pci_slot){ bridge_read, bridge_write, h };
+	h->functions[0] = (struct pci_slot){ bridge_read, bridge_write, h };
 	return bus_add(&vmm->mmio, &h->ecam, ecam, e);
 }
 
@@ -106,7 +123,24 @@ void pci_host_finish(struct pci_host *h)
 	h->vmm = NULL;
 }
 
-void pci_host_set(struct pci_host *h, unsigned slot, const struct pci_slot *s)
+void pci_host_set(struct pci_host *h, unsigned devfn, const struct pci_slot *s)
 {
-	h->slots[slot] = *s;
+	h->functions[devfn] = *s;
+}
+
+unsigned pci_host_devfn(unsigned i, unsigned n)
+{
+	unsigned each = n > PCI_HOST_DEVICES ? (n + PCI_HOST_DEVICES - 1) / PCI_HOST_DEVICES : 1;
+
+	return (1 + i / each) * PCI_HOST_FUNCTIONS + i % each;
+}
+
+uint8_t pci_host_pin(unsigned devfn)
+{
+	return (uint8_t)(1 + devfn % PCI_HOST_FUNCTIONS % PCI_HOST_PINS);
+}
+
+unsigned pci_host_line(unsigned slot, uint8_t pin)
+{
+	return (slot + pin - 1) % PCI_HOST_PINS;
 }

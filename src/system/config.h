@@ -13,7 +13,6 @@
 #include "virtio/device.h"
 
 #define CONF_VMS_MAX	  32u
-#define CONF_DEVICES_MAX  32u /* of one VM */
 #define CONF_SWITCHES_MAX 16u
 #define CONF_ERRORS_MAX	  20u
 #define CONF_NAME_MAX	  24u /* bytes of a name: it becomes part of socket paths */

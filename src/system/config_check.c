@@ -129,16 +129,17 @@ static void check_machine(struct conf_reader *r, const struct conf_vm *vm)
 	const struct conf_key *key;
 	const char *name = NULL;
 	struct err e = { 0 };
+	unsigned most = vm->machine.transport == VM_TRANSPORT_PCI ? VM_PCI_DEVICES_MAX
+								  : VM_MMIO_DEVICES_MAX;
 
 	if (vm_conf_check(&vm->machine, &name, &e)) {
 		key = conf_key_find(&vm->keys, name);
 		conf_error(
 			r, key ? key->line : vm->line, key ? key->column : vm->column, "%s", e.msg);
 	}
-	if (vm->machine.transport == VM_TRANSPORT_PCI && vm->ndevices > VM_PCI_DEVICES_MAX)
-		conf_error(r, vm->line, vm->column,
-			"%u devices; PCI has %u slots (transport: mmio has %u)", vm->ndevices,
-			VM_PCI_DEVICES_MAX, CONF_DEVICES_MAX);
+	if (vm->ndevices > most)
+		conf_error(r, vm->line, vm->column, "%u devices; with transport: %s at most %u",
+			vm->ndevices, vm_transport_words[vm->machine.transport], most);
 }
 
 void conf_check(struct conf_reader *r)

@@ -173,9 +173,8 @@ void conf_read_devices(struct conf_reader *r, const struct yaml_node *list, stru
 {
 	if (!conf_is_kind(r, list, YAML_LIST, "'devices'"))
 		return;
-	if (list->n > CONF_DEVICES_MAX) {
-		CONF_ERROR_AT(
-			r, list, "%u devices; a VM has at most %u", list->n, CONF_DEVICES_MAX);
+	if (list->n > VM_DEVICES_MAX) {
+		CONF_ERROR_AT(r, list, "%u devices; a VM has at most %u", list->n, VM_DEVICES_MAX);
 		return;
 	}
 	vm->devices = calloc(list->n ? list->n : 1, sizeof(*vm->devices));

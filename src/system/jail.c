@@ -22,7 +22,8 @@
  * range above is used neither by distributions nor by systemd's containers. */
 #define JAIL_UID_BASE 0x70000000u
 
-#define JAIL_OPEN_FILES_MAX 4096u
+/* A monitor has up to ten for each queue of its devices. */
+#define JAIL_OPEN_FILES_MAX 65536u
 
 const char *const jail_mode_words[] = { "best-effort", "required", "off", NULL };
 

@@ -9,7 +9,6 @@
 
 #include "base/util.h"
 
-#define ARGS_MAX    256u
 #define FOLDERS_MAX (CONF_VMS_MAX + 4)
 
 struct planner {
@@ -25,20 +24,21 @@ static void add_arg(struct planner *p, struct plan_proc *proc, const char *fmt, 
 
 static void add_arg(struct planner *p, struct plan_proc *proc, const char *fmt, ...)
 {
+	char **argv = reallocarray(proc->argv, proc->argc + 2, sizeof(*argv));
 	va_list ap;
 
-	if (proc->argc + 1 >= ARGS_MAX) {
+	if (!argv) {
 		p->no_memory = true;
 		return;
 	}
+	proc->argv = argv;
 	va_start(ap, fmt);
-	if (vasprintf(&proc->argv[proc->argc], fmt, ap) < 0) {
-		proc->argv[proc->argc] = NULL;
+	if (vasprintf(&argv[proc->argc], fmt, ap) < 0)
 		p->no_memory = true;
-	} else {
+	else
 		proc->argc++;
-	}
 	va_end(ap);
+	argv[proc->argc] = NULL;
 }
 
 static void add_keys(struct planner *p, struct plan_proc *proc, const struct conf_keys *keys)
@@ -57,9 +57,7 @@ static struct plan_proc *add_proc(
 
 	proc->kind = kind;
 	proc->name = strdup(name);
-	proc->argv = calloc(ARGS_MAX, sizeof(*proc->argv));
-	proc->sockets = calloc(CONF_VMS_MAX * CONF_DEVICES_MAX, sizeof(*proc->sockets));
-	if (!proc->name || !proc->argv || !proc->sockets) {
+	if (!proc->name) {
 		p->no_memory = true;
 		return NULL;
 	}
@@ -96,10 +94,16 @@ static unsigned add_socket(struct planner *p, struct plan_proc *proc, const stru
 	const struct conf_device *d)
 {
 	char *path = device_socket(p, vm, d);
+	char **sockets = reallocarray(proc->sockets, proc->nsockets + 1, sizeof(*sockets));
 
-	if (!path)
+	if (sockets)
+		proc->sockets = sockets;
+	if (!path || !sockets) {
 		p->no_memory = true;
-	else if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		free(path);
+		return 0;
+	}
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		err_set(p->e, -ENAMETOOLONG,
 			"%s is too long for a socket; shorter names, or a shorter XDG_RUNTIME_DIR",
 			path);

@@ -233,6 +233,7 @@ int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
 	struct supervisor s = { .conf = conf, .run_dir = run_dir, .signal_fd = -1 };
 	int r;
 
+	fd_raise_limit();
 	log_init(&s.log, STDERR_FILENO, conf->name);
 	s.start_ns = ev_now_ns();
 	r = set_up(&s, e);

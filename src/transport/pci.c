@@ -13,7 +13,6 @@
 #define VENDOR	    0x1af4u
 #define DEVICE_BASE 0x1040u
 #define CAP_VENDOR  0x09u
-#define PIN_INTA    1u
 
 /* The parts of BAR 0. */
 #define AT_COMMON   0x0000u
@@ -360,8 +359,7 @@ static void add_caps(struct virtio_pci *p)
 	pci_func_allow(&p->func, p->cfg_cap + offsetof(struct vcap, offset), 12);
 }
 
-static int init_func(
-	struct virtio_pci *p, uint32_t pci_class, const struct pci_place *place, struct err *e)
+static int init_func(struct virtio_pci *p, uint32_t pci_class, struct err *e)
 {
 	unsigned vectors = (unsigned)min_u64(p->vio.nqueues + 1u, MSIX_VECTORS_MAX);
 	struct pci_ids ids = {
@@ -374,33 +372,36 @@ static int init_func(
 	};
 
 	pci_func_init(&p->func, p->vio.vmm, &ids);
-	p->func.requester = place->requester;
-	p->func.config[PCI_INT_PIN] = PIN_INTA;
-	p->func.config[PCI_INT_LINE] = (uint8_t)p->vio.gsi;
 	p->func.owner = p;
 	p->func.mapped = on_mapped;
 	p->func.bar = (struct bus_range){
 		.name = p->vio.name, .read = bar_read, .write = bar_write, .arg = p
 	};
-	pci_func_set_bar(&p->func, VIRTIO_PCI_BAR_LEN, place->bar);
+	pci_func_set_bar(&p->func, VIRTIO_PCI_BAR_LEN);
 	add_caps(p);
 	return msix_init(&p->msix, &p->vio, &p->func, vectors, AT_TABLE, AT_PBA, e);
 }
 
 int virtio_pci_init(struct virtio_pci *p, struct vmm *vmm, struct vbackend *be, const char *name,
-	uint32_t pci_class, const struct pci_place *place, struct err *e)
+	uint32_t pci_class, struct err *e)
 {
 	int rc;
 
 	*p = (struct virtio_pci){ 0 };
-	rc = vio_init(&p->vio, vmm, be, name, place->gsi, e);
+	rc = vio_init(&p->vio, vmm, be, name, 0, e);
 	if (!rc)
-		rc = init_func(p, pci_class, place, e);
+		rc = init_func(p, pci_class, e);
 	if (rc) {
 		p->vio.be = NULL; /* stays the caller's */
 		virtio_pci_finish(p);
 	}
 	return rc;
+}
+
+void virtio_pci_place(struct virtio_pci *p, const struct pci_place *at)
+{
+	p->vio.gsi = at->gsi;
+	pci_func_place(&p->func, at);
 }
 
 void virtio_pci_finish(struct virtio_pci *p)

@@ -19,7 +19,9 @@ struct virtio_pci {
 /* Creates the function; `pci_class` has 24 bits. Takes over `be` on success. On the loop's thread,
  * before the guest runs. */
 int virtio_pci_init(struct virtio_pci *p, struct vmm *vmm, struct vbackend *be, const char *name,
-	uint32_t pci_class, const struct pci_place *place, struct err *e);
+	uint32_t pci_class, struct err *e);
+/* Tells it its place, before the guest runs; the PCI host is told separately. */
+void virtio_pci_place(struct virtio_pci *p, const struct pci_place *at);
 /* After the guest has ended. */
 void virtio_pci_finish(struct virtio_pci *p);
 /* The function, for the PCI host. */

@@ -42,15 +42,22 @@ void pci_func_init(struct pci_func *f, struct vmm *vmm, const struct pci_ids *id
 	pci_func_allow(f, PCI_INT_LINE, 1);
 }
 
-void pci_func_set_bar(struct pci_func *f, uint32_t size, uint32_t addr)
+void pci_func_set_bar(struct pci_func *f, uint32_t size)
 {
 	uint32_t mask = ~(size - 1);
 	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX;
 
 	f->bar.len = size;
-	memcpy(f->config + PCI_BAR0, &addr, sizeof(addr));
 	memcpy(f->writable + PCI_BAR0, &mask, sizeof(mask));
 	memcpy(f->writable + PCI_COMMAND, &command, sizeof(command));
+}
+
+void pci_func_place(struct pci_func *f, const struct pci_place *at)
+{
+	f->requester = at->requester;
+	memcpy(f->config + PCI_BAR0, &at->bar, sizeof(at->bar));
+	f->config[PCI_INT_PIN] = at->pin;
+	f->config[PCI_INT_LINE] = (uint8_t)at->gsi;
 }
 
 unsigned pci_func_add_cap(struct pci_func *f, const void *cap, uint8_t len)

@@ -43,11 +43,12 @@ struct pci_ids {
 	uint32_t class_code; /* 24 bits */
 };
 
-/* Where a function is first. */
+/* What the board decides about a function. */
 struct pci_place {
 	uint16_t requester; /* bus << 8 | device << 3 | function */
-	uint32_t bar;	    /* of its registers, a multiple of their size */
-	uint32_t gsi;	    /* line of INTA# */
+	uint32_t bar;	    /* where a firmware would have put its BAR, a multiple of its size */
+	uint32_t gsi;	    /* the line that its pin leads to */
+	uint8_t pin;	    /* 1 to 4: INTA# to INTD# */
 };
 
 /* A function; the owner's lock guards it. Private fields, except those of `bar` that
@@ -66,9 +67,10 @@ struct pci_func {
 };
 
 void pci_func_init(struct pci_func *f, struct vmm *vmm, const struct pci_ids *ids);
-/* A memory BAR of `size` bytes, a power of two; bar->read, write, name and arg are set. `addr` is
- * where a firmware would have put it. */
-void pci_func_set_bar(struct pci_func *f, uint32_t size, uint32_t addr);
+/* A memory BAR of `size` bytes, a power of two; bar->read, write, name and arg are set. */
+void pci_func_set_bar(struct pci_func *f, uint32_t size);
+/* Tells the function its place, before the guest runs. */
+void pci_func_place(struct pci_func *f, const struct pci_place *at);
 /* Adds a capability of `len` bytes (id and link are filled in, `cap` has them too) and returns its
  * offset, or 0 if the space is full. */
 unsigned pci_func_add_cap(struct pci_func *f, const void *cap, uint8_t len);

@@ -99,7 +99,7 @@ static int start_device(struct vbackend **be, const struct vdev_class *cls, cons
 static int plug_in(struct machine *m, struct vbackend *be, struct err *e)
 {
 	const struct pci_place place = {
-		.requester = MACHINE_SLOT << 3, .bar = MACHINE_BAR, .gsi = MACHINE_GSI
+		.requester = MACHINE_SLOT << 3, .bar = MACHINE_BAR, .gsi = MACHINE_GSI, .pin = 1
 	};
 	struct pci_slot slot;
 	int ret;
@@ -109,12 +109,13 @@ static int plug_in(struct machine *m, struct vbackend *be, struct err *e)
 			&m->mmio, &m->vmm.vmm, be, "dev", MACHINE_MMIO, MACHINE_GSI, e);
 	ret = pci_host_init(&m->host, &m->vmm.vmm, MACHINE_ECAM, 1u << 20, e);
 	if (!ret)
-		ret = virtio_pci_init(
-			&m->pci, &m->vmm.vmm, be, "dev", be->device_id << 16, &place, e);
+		ret = virtio_pci_init(&m->pci, &m->vmm.vmm, be, "dev", be->device_id << 16, e);
+	if (ret)
+		return ret;
+	virtio_pci_place(&m->pci, &place);
 	slot = virtio_pci_slot(&m->pci);
-	if (!ret)
-		pci_host_set(&m->host, MACHINE_SLOT, &slot);
-	return ret;
+	pci_host_set(&m->host, place.requester, &slot);
+	return 0;
 }
 
 static int open_pci(struct machine *m)

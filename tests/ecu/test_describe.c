@@ -113,10 +113,12 @@ static void our_tables(struct tap *t)
 	}
 	CHECK(t, bare.info.has_pci);
 	CHECK_EQ(t, bare.info.pci.ecam, BOARD_ECAM);
-	CHECK_EQ(t, bare.info.pci.nintx, PCI_HOST_SLOTS - 1);
+	CHECK_EQ(t, bare.info.pci.nintx, (PCI_HOST_SLOTS - 1) * PCI_HOST_PINS);
 	CHECK_EQ(t, bare.info.pci.intx[0].device, 1);
 	CHECK_EQ(t, bare.info.pci.intx[0].pin, 1);
-	CHECK_EQ(t, bare.info.pci.intx[0].line.number, BOARD_IRQ_PCI + 1 % BOARD_IRQ_SHARE);
+	CHECK_EQ(t, bare.info.pci.intx[0].line.number, BOARD_IRQ_PCI + 1);
+	CHECK_EQ(t, bare.info.pci.intx[1].pin, 2);
+	CHECK_EQ(t, bare.info.pci.intx[1].line.number, BOARD_IRQ_PCI + 2);
 	CHECK_EQ(t, bare.nioapics, 1);
 	CHECK_EQ(t, bare.ioapics[0].base, BOARD_IOAPIC);
 	CHECK(t, bare.acpi.known && bare.acpi.reset);

@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -215,6 +216,70 @@ def test_virtio_pci_intx():
 
 def test_virtio_mmio():
     all_ok("mmio", 15, "--transport", "mmio", *RNG)
+
+
+def many(n, *more):
+    return [word for _ in range(n) for word in ("--device", ",".join(("type=rng,isolate=false",) + more))]
+
+
+def served(out):
+    """What the guest says about "devices", "served" and "interrupts"."""
+    return [int(line.split()[1], 16) for line in out.split("\n") if line]
+
+
+def test_every_pci_function():
+    """30 slots of 8, each with a device in use at the same time, each with its own message interrupt."""
+    status, out, messages = run("many-pci", *many(240))
+    same((status, served(out), messages), (0, [240] * 3, "t: guest powered off\n"))
+
+
+def test_every_mmio_slot():
+    status, out, messages = run("many-mmio", *many(128, "transport=mmio"))
+    same((status, served(out), messages), (0, [128] * 3, "t: guest powered off\n"))
+
+
+def test_both_transports():
+    devices = many(100) + many(100, "transport=mmio")
+    for case in ("many-pci", "many-mmio"):
+        status, out, _ = run(case, *devices)
+        same((status, served(out)), (0, [100] * 3))
+
+
+def test_pins_of_functions():
+    """Four functions in a slot: INTA# to INTD#, each at its own line of the interrupt controller."""
+    all_ok("pins", 8, *many(120))
+
+
+def test_too_many_devices():
+    for devices in (many(241), many(129, "transport=mmio")):
+        status, _, messages = run("off", *devices)
+        same((status, "are taken" in messages), (1, True))
+    status, _, messages = run("off", *many(257))
+    same((status, "more than 256 devices" in messages), (2, True))
+
+
+def test_hundred_processes():
+    """100 vhost-user processes for one guest, from the usual soft limit of 1024 descriptors."""
+    with tempfile.TemporaryDirectory(prefix="avp-many-") as folder:
+        for transport in ("pci", "mmio"):
+            path = os.path.join(folder, transport)
+            with open(path + ".yaml", "w") as f:
+                f.write("vms:\n  many:\n    memory: 64M\n    transport: %s\n    serial: %s\n"
+                        "    boot: {kernel: %s, cmdline: many-%s}\n    devices:\n"
+                        % (transport, path, os.path.abspath(PAYLOAD), transport) + "      - {type: rng}\n" * 100)
+            done = subprocess.run(
+                [AVP, "run", "--board", "none", path + ".yaml"], env=dict(os.environ, XDG_RUNTIME_DIR=folder),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                preexec_fn=soft_limit, timeout=LIMIT)
+            if done.returncode:
+                raise AssertionError("status %d:\n%s" % (done.returncode, done.stdout))
+            with open(path) as f:
+                same(served(f.read()), [100] * 3)
+
+
+def soft_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
 
 
 def test_power_off():

@@ -76,7 +76,7 @@ static unsigned find_cap(struct rig *r, unsigned id, unsigned type)
 
 static void set_up(struct rig *r)
 {
-	const struct pci_place place = { .requester = SLOT << 3, .bar = BAR, .gsi = GSI };
+	const struct pci_place place = { .requester = SLOT << 3, .bar = BAR, .gsi = GSI, .pin = 1 };
 	struct err e = { 0 };
 	struct pci_slot slot;
 
@@ -87,12 +87,13 @@ static void set_up(struct rig *r)
 		(struct bus_range){ .len = 1, .read = reset_read, .write = reset_write, .arg = r };
 	if (pci_host_init(&r->host, &r->vmm.vmm, BOARD_ECAM, BOARD_ECAM_SIZE, &e) ||
 		pci_ports_init(&r->ports, &r->vmm.vmm, &r->host, &r->reset, &e) ||
-		virtio_pci_init(&r->p, &r->vmm.vmm, &r->dev.be, "dev", 0x018000, &place, &e)) {
+		virtio_pci_init(&r->p, &r->vmm.vmm, &r->dev.be, "dev", 0x018000, &e)) {
 		fprintf(stderr, "%s\n", e.msg);
 		exit(1);
 	}
+	virtio_pci_place(&r->p, &place);
 	slot = virtio_pci_slot(&r->p);
-	pci_host_set(&r->host, SLOT, &slot);
+	pci_host_set(&r->host, place.requester, &slot);
 	r->msix = find_cap(r, 0x11, 0);
 }
 
@@ -180,6 +181,59 @@ static void config_mechanisms(struct tap *t)
 	CHECK_EQ(t, rd(&r, CONFIG + 0x1000, 4), 0xffffffff); /* function 1 */
 	CHECK_EQ(t, rd(&r, CONFIG + 0x100, 4), 0xffffffff);
 	CHECK_EQ(t, rd(&r, CONFIG + 1, 2), 0xffff);
+	tear_down(t, &r);
+}
+
+/* One device to a slot as long as they last, then as many functions in each as it takes. */
+static void places(struct tap *t)
+{
+	bool taken[PCI_HOST_SLOTS * PCI_HOST_FUNCTIONS];
+
+	for (unsigned n = 1; n <= PCI_HOST_DEVICES * PCI_HOST_FUNCTIONS; n++) {
+		unsigned last = 0;
+
+		memset(taken, 0, sizeof(taken));
+		for (unsigned i = 0; i < n; i++) {
+			unsigned devfn = pci_host_devfn(i, n);
+
+			REQUIRE(t,
+				devfn > last && devfn / PCI_HOST_FUNCTIONS < PCI_HOST_BOARD_SLOT);
+			/* A slot without function 0 is not looked at. */
+			CHECK(t, devfn % PCI_HOST_FUNCTIONS == 0 || taken[devfn - 1]);
+			taken[devfn] = true;
+			last = devfn;
+		}
+		CHECK(t, n > PCI_HOST_DEVICES || last == n * PCI_HOST_FUNCTIONS);
+	}
+	CHECK_EQ(t, pci_host_pin(3 * PCI_HOST_FUNCTIONS), 1);
+	CHECK_EQ(t, pci_host_pin(3 * PCI_HOST_FUNCTIONS + 5), 2);
+	CHECK_EQ(t, pci_host_line(3, 1), 3);
+	CHECK_EQ(t, pci_host_line(3, 2), 0);
+}
+
+static void functions(struct tap *t)
+{
+	struct pci_slot other;
+	struct rig r;
+
+	set_up(&r);
+	CHECK_EQ(t, rd(&r, CONFIG + 0x0e, 1), 0);
+	other = r.host.functions[SLOT * PCI_HOST_FUNCTIONS];
+	pci_host_set(&r.host, SLOT * PCI_HOST_FUNCTIONS + 7, &other);
+	for (unsigned fn = 0; fn < 8; fn += 7) {
+		uint64_t config = CONFIG + fn * 0x1000;
+
+		CHECK_EQ(t, rd(&r, config, 4), 0x10421af4);
+		CHECK_EQ(t, rd(&r, config + 0x0e, 1), 0x80);
+		CHECK_EQ(t, rd(&r, config + 0x0c, 4), 0x00800000);
+		CHECK_EQ(t, rd(&r, config + 0x0e, 2), 0x0080);
+		CHECK_EQ(t, rd(&r, config + 0x0f, 1), 0);
+		CHECK_EQ(t, rd(&r, config + 0x10, 4), BAR);
+	}
+	CHECK_EQ(t, rd(&r, CONFIG + 0x1000, 4), 0xffffffff);
+	CHECK_EQ(t, rd(&r, BOARD_ECAM + 0x0e, 1), 0);
+	set_port(&r, 0xcf8, 4, 0x80000700u | SLOT << 11);
+	CHECK_EQ(t, port(&r, 0xcfc, 4), 0x10421af4);
 	tear_down(t, &r);
 }
 
@@ -442,6 +496,8 @@ int main(void)
 
 	TAP_RUN(&t, identity);
 	TAP_RUN(&t, config_mechanisms);
+	TAP_RUN(&t, places);
+	TAP_RUN(&t, functions);
 	TAP_RUN(&t, bar);
 	TAP_RUN(&t, queue_life);
 	TAP_RUN(&t, queue_reset);

@@ -177,22 +177,27 @@ static void listed(struct writer *w, size_t at)
 	w->tables[w->ntables++] = table_end(w, at);
 }
 
-/* INTA# of slot n is line n mod 4 of the board's PCI lines: {address, pin, source, gsi}. */
+/* Where a pin of a slot leads: {address, pin from 0, source, gsi}. */
+static void put_route(struct aml *a, unsigned slot, uint8_t pin)
+{
+	size_t entry = aml_package(a, 4);
+
+	aml_int(a, slot << 16 | 0xffff);
+	aml_int(a, pin - 1u);
+	aml_int(a, 0);
+	aml_int(a, BOARD_IRQ_PCI + pci_host_line(slot, pin));
+	aml_end(a, entry);
+}
+
 static void put_prt(struct aml *a)
 {
 	size_t prt;
 
 	aml_name(a, "_PRT");
-	prt = aml_package(a, PCI_HOST_SLOTS - 1);
-	for (unsigned slot = 1; slot < PCI_HOST_SLOTS; slot++) {
-		size_t entry = aml_package(a, 4);
-
-		aml_int(a, slot << 16 | 0xffff);
-		aml_int(a, 0);
-		aml_int(a, 0);
-		aml_int(a, BOARD_IRQ_PCI + slot % BOARD_IRQ_SHARE);
-		aml_end(a, entry);
-	}
+	prt = aml_package(a, (PCI_HOST_SLOTS - 1) * PCI_HOST_PINS);
+	for (unsigned slot = 1; slot < PCI_HOST_SLOTS; slot++)
+		for (uint8_t pin = 1; pin <= PCI_HOST_PINS; pin++)
+			put_route(a, slot, pin);
 	aml_end(a, prt);
 }
 

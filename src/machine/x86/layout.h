@@ -35,6 +35,6 @@
 
 #define BOARD_IRQ_COM1	 4u
 #define BOARD_IRQ_SCI	 9u
-#define BOARD_IRQ_PCI	 16u /* four lines, by slot */
+#define BOARD_IRQ_PCI	 16u /* four lines, by slot and pin */
 #define BOARD_IRQ_VIRTIO 20u /* four lines, by device */
 #define BOARD_IRQ_SHARE	 4u

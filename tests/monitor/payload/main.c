@@ -140,7 +140,7 @@ static void on_nothing(const struct start_info *info)
 	check(read32(0xfd000000) == 0xffffffff, "mmio-nothing");
 	outb(0x2f8, 1);
 	check(inb(0x2f8) == 0xff, "port-nothing");
-	check(pci_read(9, 0) == 0xffffffff, "slot-empty");
+	check(pci_read(9 << 3, 0) == 0xffffffff, "slot-empty");
 	power_off();
 }
 
@@ -167,6 +167,9 @@ static const struct {
 	{ "pci", case_pci },
 	{ "intx", case_intx },
 	{ "mmio", case_mmio },
+	{ "many-pci", case_many_pci },
+	{ "many-mmio", case_many_mmio },
+	{ "pins", case_pins },
 };
 
 void payload_main(const struct start_info *info)

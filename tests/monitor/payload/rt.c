@@ -113,14 +113,14 @@ void payload_fault(uint64_t where)
 	power_off();
 }
 
-uint32_t pci_read(unsigned slot, unsigned reg)
+uint32_t pci_read(unsigned devfn, unsigned reg)
 {
-	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));
+	outl(0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc));
 	return inl(0xcfc);
 }
 
-void pci_write(unsigned slot, unsigned reg, uint32_t v)
+void pci_write(unsigned devfn, unsigned reg, uint32_t v)
 {
-	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));
+	outl(0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc));
 	outl(0xcfc, v);
 }

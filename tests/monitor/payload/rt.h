@@ -127,13 +127,19 @@ void power_off(void) __attribute__((noreturn));
 /* Checks one fact; the serial port says "ok NAME" or "FAILED NAME". */
 void check(bool ok, const char *name);
 
-uint32_t pci_read(unsigned slot, unsigned reg);
-void pci_write(unsigned slot, unsigned reg, uint32_t v);
+/* `devfn` is 8 times the slot plus the function. */
+uint32_t pci_read(unsigned devfn, unsigned reg);
+void pci_write(unsigned devfn, unsigned reg, uint32_t v);
 
 /* Of virtio.c: the cases that drive an entropy device. */
 void case_pci(const struct start_info *info);
 void case_intx(const struct start_info *info);
 void case_mmio(const struct start_info *info);
+
+/* Of many.c: the same of as many devices as there are. */
+void case_many_pci(const struct start_info *info);
+void case_many_mmio(const struct start_info *info);
+void case_pins(const struct start_info *info);
 
 /* Called from start.S. */
 void payload_main(const struct start_info *info);

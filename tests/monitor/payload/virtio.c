@@ -41,7 +41,7 @@ static volatile uint8_t buffer[64];
 
 /* Where the parts of a virtio-pci device are. */
 struct pci_dev {
-	unsigned slot, msix, pci_cfg;
+	unsigned devfn, msix, pci_cfg;
 	uint64_t bar, common, notify, isr, table, pba;
 	uint32_t notify_step, notify_len;
 };
@@ -77,15 +77,15 @@ static bool buffer_filled(void)
 
 static bool find(struct pci_dev *d)
 {
-	for (d->slot = 1; d->slot < 32; d->slot++)
-		if (pci_read(d->slot, 0) == RNG_PCI)
+	for (d->devfn = 8; d->devfn < 256; d->devfn++)
+		if (pci_read(d->devfn, 0) == RNG_PCI)
 			return true;
 	return false;
 }
 
 static uint8_t config8(const struct pci_dev *d, unsigned reg)
 {
-	return (uint8_t)(pci_read(d->slot, reg) >> (8 * (reg & 3)));
+	return (uint8_t)(pci_read(d->devfn, reg) >> (8 * (reg & 3)));
 }
 
 /* Walks the list of capabilities, which must end. */
@@ -94,7 +94,7 @@ static bool walk_caps(struct pci_dev *d)
 	unsigned at = config8(d, 0x34), n = 0;
 
 	for (; at && n < 48; at = config8(d, at + 1), n++) {
-		uint64_t where = d->bar + pci_read(d->slot, at + 8);
+		uint64_t where = d->bar + pci_read(d->devfn, at + 8);
 
 		if (config8(d, at) == 0x11)
 			d->msix = at;
@@ -106,8 +106,8 @@ static bool walk_caps(struct pci_dev *d)
 			break;
 		case 2:
 			d->notify = where;
-			d->notify_len = pci_read(d->slot, at + 12);
-			d->notify_step = pci_read(d->slot, at + 16);
+			d->notify_len = pci_read(d->devfn, at + 12);
+			d->notify_step = pci_read(d->devfn, at + 16);
 			break;
 		case 3:
 			d->isr = where;
@@ -120,8 +120,8 @@ static bool walk_caps(struct pci_dev *d)
 		}
 	}
 	if (d->msix) {
-		d->table = d->bar + (pci_read(d->slot, d->msix + 4) & ~7u);
-		d->pba = d->bar + (pci_read(d->slot, d->msix + 8) & ~7u);
+		d->table = d->bar + (pci_read(d->devfn, d->msix + 4) & ~7u);
+		d->pba = d->bar + (pci_read(d->devfn, d->msix + 8) & ~7u);
 	}
 	return n < 48 && d->common && d->notify && d->isr && d->pci_cfg && d->msix;
 }
@@ -131,17 +131,17 @@ static void check_config_space(struct pci_dev *d)
 	uint32_t size;
 
 	check(pci_read(0, 8) >> 16 == 0x0600, "host-bridge-class");
-	check(read32(ECAM + (d->slot << 15)) == RNG_PCI, "ecam-agrees");
+	check(read32(ECAM + (d->devfn << 12)) == RNG_PCI, "ecam-agrees");
 	check(config8(d, 8) >= 1, "revision");
-	check(pci_read(d->slot, 0x2c) >> 16 >= 0x40, "subsystem-device");
-	d->bar = pci_read(d->slot, 0x10);
-	pci_write(d->slot, 0x10, 0xffffffff);
-	size = ~pci_read(d->slot, 0x10) + 1;
+	check(pci_read(d->devfn, 0x2c) >> 16 >= 0x40, "subsystem-device");
+	d->bar = pci_read(d->devfn, 0x10);
+	pci_write(d->devfn, 0x10, 0xffffffff);
+	size = ~pci_read(d->devfn, 0x10) + 1;
 	check(size == 0x8000, "bar-size");
 	/* Somewhere else than the firmware put it. */
 	d->bar = 0xd0000000;
-	pci_write(d->slot, 0x10, (uint32_t)d->bar);
-	pci_write(d->slot, 4, 6);
+	pci_write(d->devfn, 0x10, (uint32_t)d->bar);
+	pci_write(d->devfn, 4, 6);
 	check(walk_caps(d), "capabilities");
 }
 
@@ -187,10 +187,10 @@ static void kick(const struct pci_dev *d)
 /* The common structure through configuration space alone (4.1.4.9). */
 static void check_cfg_access(const struct pci_dev *d)
 {
-	pci_write(d->slot, d->pci_cfg + 4, 0);
-	pci_write(d->slot, d->pci_cfg + 8, 20);
-	pci_write(d->slot, d->pci_cfg + 12, 1);
-	check((pci_read(d->slot, d->pci_cfg + 16) & 0xff) ==
+	pci_write(d->devfn, d->pci_cfg + 4, 0);
+	pci_write(d->devfn, d->pci_cfg + 8, 20);
+	pci_write(d->devfn, d->pci_cfg + 12, 1);
+	check((pci_read(d->devfn, d->pci_cfg + 16) & 0xff) ==
 			(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK),
 		"pci-cfg-access");
 }
@@ -209,7 +209,7 @@ void case_pci(const struct start_info *info)
 	write32(d.table + 4, 0);
 	write32(d.table + 8, VECTOR);
 	write32(d.table + 12, 0);
-	pci_write(d.slot, d.msix, 1u << 31);
+	pci_write(d.devfn, d.msix, 1u << 31);
 	set_up(&d, 0);
 	check_cfg_access(&d);
 
@@ -251,12 +251,12 @@ void case_intx(const struct start_info *info)
 	offer();
 	kick(&d);
 	check(answered(1), "random-bytes");
-	while (!(pci_read(d.slot, 4) & (1u << 19)) && rdtsc() < limit)
+	while (!(pci_read(d.devfn, 4) & (1u << 19)) && rdtsc() < limit)
 		__asm__ volatile("pause");
-	check(pci_read(d.slot, 4) & (1u << 19), "interrupt-status");
+	check(pci_read(d.devfn, 4) & (1u << 19), "interrupt-status");
 	check(read8(d.isr) == 1, "isr");
 	check(read8(d.isr) == 0, "isr-cleared-by-reading");
-	check(!(pci_read(d.slot, 4) & (1u << 19)), "interrupt-status-gone");
+	check(!(pci_read(d.devfn, 4) & (1u << 19)), "interrupt-status-gone");
 	power_off();
 }
 
@@ -316,7 +316,8 @@ void case_mmio(const struct start_info *info)
 	offer();
 	write32(base + 0x50, 0);
 	check(irq_wait(2), "second-interrupt");
-	/* Once each on KVM proper; an emulated one may enter a handler twice that it left for MMIO. */
+	/* Once each on KVM proper; an emulated one may enter a handler twice that it left for MMIO.
+	 */
 	check(irq_count <= 4, "no-storm");
 	write32(base + 0x70, 0);
 	check(read32(base + 0x44) == 0, "reset-disables-queue");
