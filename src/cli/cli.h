@@ -14,6 +14,7 @@ struct cli_command {
 	const char *summary; /* one line; NULL: not listed in the help */
 };
 
+int cmd_board(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 /* Runs avp-conform, which has commands of these names. */
 int cmd_conform(int argc, char **argv);

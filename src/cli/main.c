@@ -27,6 +27,7 @@ static const struct cli_command commands[] = {
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ "conform", cmd_conform, "judge a device, or a whole platform, by VIRTIO and AVPS" },
 	{ "spec", cmd_conform, "list requirements, and what proves them" },
+	{ "board", cmd_board, "run a program in the emulated board" },
 	{ "version", cmd_version, "print the version" },
 	{ "board-agent", board_agent, NULL },
 	{ NULL, NULL, NULL },

@@ -23,7 +23,7 @@ struct board_arch;
 /* What is to run in the board. All strings are the caller's and outlive board_run(). */
 struct board_job {
 	const struct board_arch *arch;
-	const char *program;	  /* path inside the board, or NULL: the board's avp */
+	const char *program; /* path in the board, or name in /usr or /avp; NULL: the board's avp */
 	const char *const *args;  /* its arguments, ends with NULL */
 	const char *dir;	  /* absolute path of the working folder, which is shared */
 	const char *const *paths; /* absolute paths of files here: their folders are shared */
@@ -34,6 +34,10 @@ struct board_job {
 		*control; /* path of the control socket here; the board listens on it. NULL: none */
 	const char *control_inside; /* and inside the board, where avp runs as root */
 };
+
+/* The board of an architecture by its word for --board, or this computer's for NULL; NULL: there is
+ * none. */
+const struct board_arch *board_named(const char *name);
 
 /*
  * The board that a system needs whose guests are for the architecture `guests` (a word of

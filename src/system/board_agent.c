@@ -117,7 +117,7 @@ static int start(struct agent *a)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	if (dup2(a->out, STDOUT_FILENO) >= 0 && dup2(a->err, STDERR_FILENO) >= 0)
-		execv(a->program ? a->program : "/proc/self/exe", a->args);
+		execvp(a->program ? a->program : "/proc/self/exe", a->args);
 	dprintf(STDERR_FILENO, "board: cannot start %s: %s\n", a->args[0], strerror(errno));
 	_exit(127);
 }

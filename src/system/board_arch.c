@@ -45,14 +45,6 @@ static const struct board_arch arches[] = {
 		.args = arm64_args },
 };
 
-static const struct board_arch *by_name(const char *name)
-{
-	for (unsigned i = 0; i < ARRAY_LEN(arches); i++)
-		if (!strcmp(arches[i].name, name))
-			return &arches[i];
-	return NULL;
-}
-
 bool board_arch_is_host(const struct board_arch *arch)
 {
 	struct utsname host;
@@ -60,10 +52,10 @@ bool board_arch_is_host(const struct board_arch *arch)
 	return !uname(&host) && !strcmp(host.machine, arch->machine);
 }
 
-static const struct board_arch *host_arch(void)
+const struct board_arch *board_named(const char *name)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(arches); i++)
-		if (board_arch_is_host(&arches[i]))
+		if (name ? !strcmp(arches[i].name, name) : board_arch_is_host(&arches[i]))
 			return &arches[i];
 	return NULL;
 }
@@ -104,14 +96,14 @@ static bool is_needed(const struct board_arch *host, char *why, unsigned len)
 
 const struct board_arch *board_choose(int mode, const char *guests, char *why, unsigned len)
 {
-	const struct board_arch *host = host_arch();
-	const struct board_arch *wanted = guests ? by_name(guests) : host;
+	const struct board_arch *host = board_named(NULL);
+	const struct board_arch *wanted = board_named(guests);
 
 	snprintf(why, len, "%s", "");
 	if (mode == BOARD_NONE)
 		return NULL;
 	if (mode != BOARD_AUTO)
-		return by_name(board_mode_words[mode]);
+		return board_named(board_mode_words[mode]);
 	if (wanted && wanted != host) {
 		snprintf(why, len, "the guests are for %s, which this computer is not",
 			wanted->name);
