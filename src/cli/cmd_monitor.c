@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "cli/cli.h"
 #include "cli/monitor.h"
+#include "engine/host_check.h"
 
 /* When this process was started: what has been computed since (loading the program, mostly) took as
  * long as its processor time, for it does not wait. */
@@ -162,6 +163,8 @@ static int open_all(struct monitor *m, struct err *e)
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
 	if (!rc)
 		rc = vm_load(m->vm, e);
+	if (!rc)
+		rc = vm_isolate(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
 		rc = monitor_device_open(&m->devices[i], &m->log, e);
 	return rc;
@@ -181,6 +184,8 @@ static int set_up(struct monitor *m, struct err *e)
 		rc = open_all(m, e);
 	if (!rc)
 		rc = monitor_jail(m, e);
+	if (!rc)
+		rc = vm_start_cpus(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
 		rc = monitor_device_attach(&m->devices[i], m->vm, e);
 	return rc ? rc : vm_start(m->vm, e);
@@ -220,6 +225,30 @@ static void run(struct monitor *m)
 	tear_down(m);
 }
 
+struct lacks {
+	const struct monitor *m;
+	unsigned n;
+};
+
+static void on_lack(void *arg, const char *key, const char *why)
+{
+	struct lacks *l = arg;
+
+	log_error(&l->m->log, "%s: %s", key, why);
+	l->n++;
+}
+
+/* False, all reasons said, if the host cannot isolate this VM as it must. Where it only should,
+ * each step says so itself. */
+static bool host_will_do(const struct monitor *m)
+{
+	struct lacks l = { .m = m };
+
+	if (m->args.conf.isolation == VM_ISOLATION_REQUIRED)
+		host_check(&m->args.conf, on_lack, &l);
+	return !l.n;
+}
+
 int cmd_monitor(int argc, char **argv)
 {
 	autofree struct monitor *m = calloc(1, sizeof(*m));
@@ -235,7 +264,10 @@ int cmd_monitor(int argc, char **argv)
 	rc = parse(m, argc, argv, &e);
 	if (!rc) {
 		log_init(&m->log, STDERR_FILENO, m->args.name);
-		run(m);
+		if (host_will_do(m))
+			run(m);
+		else
+			m->status = EXIT_USAGE;
 	} else if (rc < 0) {
 		fprintf(stderr, "avp monitor: %s\n", e.msg);
 		m->status = EXIT_USAGE;

@@ -104,6 +104,8 @@ int monitor_jail(const struct monitor *m, struct err *e)
 	struct wanted w = { .profile = { .mode = m->args.jail, .ioctl_type = KVMIO } };
 	int rc = add_call(&w, "sched_setaffinity", e);
 
+	if (!rc && m->args.conf.sched_policy != VM_SCHED_OTHER)
+		rc = add_call(&w, "sched_setscheduler", e);
 	/* The terminal gets its settings back at the end. */
 	if (!rc && m->serial.raw)
 		rc = add_ioctl(&w, TCSETS, e);

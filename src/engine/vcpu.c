@@ -30,29 +30,6 @@ int vcpu_setup_signal(struct err *e)
 	return 0;
 }
 
-static int pin(struct vcpu *vcpu, pthread_attr_t *attr, struct err *e)
-{
-	const struct opt_list *hosts = &vcpu->vm->conf->cpu_host;
-	const char *word;
-	unsigned long cpu;
-	cpu_set_t set;
-	char *end;
-	int rc;
-
-	if (!hosts->n)
-		return 0;
-	word = hosts->v[vcpu->id % hosts->n];
-	cpu = strtoul(word, &end, 10);
-	if (*end || end == word || cpu >= CPU_SETSIZE)
-		return err_set(e, -EINVAL, "cpu-host: '%s' is not a CPU number from 0 to %d", word,
-			CPU_SETSIZE - 1);
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	rc = pthread_attr_setaffinity_np(attr, sizeof(set), &set);
-	return rc ? err_sys(e, -rc, "cannot bind virtual CPU %u to host CPU %lu", vcpu->id, cpu)
-		  : 0;
-}
-
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned id, struct err *e)
 {
 	void *run;
@@ -96,7 +73,7 @@ static bool may_run(struct vcpu *vcpu)
 	bool run;
 
 	pthread_mutex_lock(&vm->lock);
-	while (vm->want == VCPU_PAUSE)
+	while (vm->want == VCPU_PAUSE || (vm->want == VCPU_RUN && vm->held))
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	run = vm->want == VCPU_RUN;
 	/* Under the lock, so that a later change of mind is not lost. */
@@ -219,7 +196,7 @@ int vcpu_start(struct vcpu *vcpu, struct err *e)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	rc = pin(vcpu, &attr, e);
+	rc = vm_bind_thread(vcpu->vm, vcpu->id, &attr, e);
 	if (!rc) {
 		atomic_fetch_add(&vcpu->vm->nrunning, 1);
 		rc = -pthread_create(&vcpu->thread, &attr, run_thread, vcpu);

@@ -67,6 +67,7 @@ static void kick_all(struct vm *vm)
 
 static void stop_vcpus(struct vm *vm)
 {
+	vm_stop_regulator(vm);
 	kick_all(vm);
 	for (unsigned i = 0; vm->vcpus && i < vm->conf->cpus; i++)
 		vcpu_destroy(&vm->vcpus[i]);
@@ -104,15 +105,9 @@ static int add_ram(struct vm *vm, struct err *e)
 
 	if (n < 0)
 		return n;
-	vm->ram_fd = fd_memfd(
-		"guest-ram", size, vm->conf->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0, e);
+	vm->ram_fd = vm_open_memory(vm, e);
 	if (vm->ram_fd < 0)
-		return err_prefix(e, "guest memory");
-	/* Huge pages now or an error: later there would only be SIGBUS. */
-	if (vm->conf->hugepages && fallocate(vm->ram_fd, 0, 0, (off_t)size) < 0)
-		return err_sys(e, -errno,
-			"guest memory of %" PRIu64 " huge pages (see /proc/sys/vm/nr_hugepages)",
-			size / VM_HUGE_PAGE);
+		return vm->ram_fd;
 	for (int i = 0; !rc && i < n; i++) {
 		rc = kvm_add_ram(&vm->kvm, ram[i].gpa, ram[i].size, vm->ram_fd, offset, e);
 		offset += ram[i].size;
@@ -236,8 +231,8 @@ int vm_start(struct vm *vm, struct err *e)
 	rc = board_describe(&vm->board, vm->conf->cpus, e);
 	ev_task_init(vm->kvm.vmm.loop, &vm->go, go, vm);
 	ev_task_post(&vm->go);
-	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)
-		rc = vcpu_start(&vm->vcpus[i], e);
+	if (!rc && vm->regulator)
+		regulator_go(vm->regulator);
 	return rc;
 }
 
@@ -264,6 +259,16 @@ void vm_pause(struct vm *vm)
 void vm_resume(struct vm *vm)
 {
 	set_want(vm, VCPU_PAUSE, VCPU_RUN);
+}
+
+void vm_hold(struct vm *vm, bool hold)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->held = hold;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	if (hold)
+		kick_all(vm);
 }
 
 void vm_quit(struct vm *vm)

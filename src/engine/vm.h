@@ -50,10 +50,17 @@ const struct gm *vm_memory(const struct vm *vm);
 
 /* Opens and loads kernel and initrd, creates the processors: all that needs files and /dev/kvm. */
 int vm_load(struct vm *vm, struct err *e);
+/* Real-time rights, locked memory, miss counter, as far as configured: after vm_load(), before the
+ * jail closes and before any other thread. */
+int vm_isolate(struct vm *vm, struct err *e);
+/* Starts the processors' threads, which wait. Right after the jail closed: the thread that calls
+ * this then gives up the real-time policy that they inherit, unless `sched-devices` says that all
+ * threads have it. */
+int vm_start_cpus(struct vm *vm, struct err *e);
 /* Before vm_start(). */
 int vm_set_serial(struct vm *vm, int in_fd, int out_fd, struct err *e);
 int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e);
-/* Writes the tables and starts the processors' threads. */
+/* Writes the tables and lets the processors go as soon as the loop runs. */
 int vm_start(struct vm *vm, struct err *e);
 
 /* Presses the power button; false if the guest does not listen to it. */

@@ -8,6 +8,10 @@
 #include <string.h>
 
 const char *const vm_transport_words[] = { "pci", "mmio", NULL };
+const char *const vm_sched_words[] = { "other", "fifo", "rr", NULL };
+const char *const vm_llc_event_words[] = { "auto", "cache-misses", "ll-read-misses", "cpu-clock",
+	NULL };
+const char *const vm_isolation_words[] = { "best-effort", "required", NULL };
 
 #define FIELD(f) offsetof(struct vm_conf, f)
 
@@ -67,8 +71,66 @@ const struct opt vm_opts[] = {
 		.def = "pci",
 		.words = vm_transport_words,
 		.help = "how devices are attached" },
+	{ .name = "sched-policy",
+		.type = OPT_ENUM,
+		.offset = FIELD(sched_policy),
+		.words = vm_sched_words,
+		.help = "how the host schedules the virtual CPUs" },
+	{ .name = "sched-priority",
+		.type = OPT_U32,
+		.offset = FIELD(sched_priority),
+		.min = 1,
+		.max = VM_SCHED_PRIORITY_MAX,
+		.help = "real-time priority of fifo and rr" },
+	{ .name = "sched-devices",
+		.type = OPT_BOOL,
+		.offset = FIELD(sched_devices),
+		.help = "device processes and the monitor's other threads get both, too" },
+	{ .name = "lock-memory",
+		.type = OPT_BOOL,
+		.offset = FIELD(lock_memory),
+		.help = "guest RAM is there from the start and is never swapped out" },
+	{ .name = "llc-misses",
+		.type = OPT_U64,
+		.offset = FIELD(llc_misses),
+		.min = 1,
+		.max = UINT64_C(1) << 48,
+		.help = "last-level-cache misses per period; beyond them the VM is held" },
+	{ .name = "llc-period",
+		.type = OPT_TIME,
+		.offset = FIELD(llc_period),
+		.min = 1,
+		.max = 1000,
+		.help = "period of the budget of misses; 1ms if it is not given" },
+	{ .name = "llc-event",
+		.type = OPT_ENUM,
+		.offset = FIELD(llc_event),
+		.words = vm_llc_event_words,
+		.help = "what is counted as a miss; cpu-clock: ns of processor time" },
+	{ .name = "isolation",
+		.type = OPT_ENUM,
+		.offset = FIELD(isolation),
+		.words = vm_isolation_words,
+		.help = "required: an error if the host cannot isolate as told" },
 	OPT_END,
 };
+
+static int check_isolation(const struct vm_conf *conf, const char **key, struct err *e)
+{
+	bool real_time = conf->sched_policy != VM_SCHED_OTHER;
+
+	*key = "sched-policy";
+	if (real_time && !conf->sched_priority)
+		return err_set(e, -EINVAL, "sched-policy: %s needs a priority, 1 to %u",
+			vm_sched_words[conf->sched_policy], VM_SCHED_PRIORITY_MAX);
+	*key = conf->sched_priority ? "sched-priority" : "sched-devices";
+	if (!real_time && (conf->sched_priority || conf->sched_devices))
+		return err_set(e, -EINVAL, "%s: only with the policy fifo or rr", *key);
+	*key = conf->llc_period ? "llc-period" : "llc-event";
+	if (!conf->llc_misses && (conf->llc_period || conf->llc_event))
+		return err_set(e, -EINVAL, "%s: a budget needs its number of misses", *key);
+	return 0;
+}
 
 int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 {
@@ -90,5 +152,5 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 			return err_set(
 				e, -EINVAL, "cpu-host: '%.64s' is no number of a host CPU", word);
 	}
-	return 0;
+	return check_isolation(conf, key, e);
 }

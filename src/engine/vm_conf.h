@@ -14,6 +14,21 @@
 
 enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
 
+enum vm_sched { VM_SCHED_OTHER, VM_SCHED_FIFO, VM_SCHED_RR };
+
+/* What a regulator of cache misses counts. */
+enum vm_llc_event {
+	VM_LLC_EVENT_AUTO,	     /* misses of the last level, as this architecture names them */
+	VM_LLC_EVENT_CACHE_MISSES,   /* the kernel's generic event */
+	VM_LLC_EVENT_LL_READ_MISSES, /* reads that miss the last level */
+	VM_LLC_EVENT_CPU_CLOCK,	     /* nanoseconds of processor time; needs no hardware */
+};
+
+/* What it means that the host cannot give what isolation asks for. */
+enum vm_isolation { VM_ISOLATION_BEST_EFFORT, VM_ISOLATION_REQUIRED };
+
+#define VM_SCHED_PRIORITY_MAX 98u /* 99 is left to the regulator, which must stop such a VM */
+
 /* Filled in by the options below; opt_free(vm_opts, conf) releases it. */
 struct vm_conf {
 	uint64_t memory; /* bytes */
@@ -25,7 +40,16 @@ struct vm_conf {
 	uint64_t load_address, entry; /* of a raw image, guest-physical; 0: not given */
 	char *serial;
 	bool hugepages;
-	int transport; /* enum vm_transport, for devices that do not say otherwise */
+	/* Isolation of time and memory (docs/isolation.md). */
+	int sched_policy;	 /* enum vm_sched, of the virtual processors' threads */
+	uint32_t sched_priority; /* 1 to VM_SCHED_PRIORITY_MAX; 0: not given */
+	bool sched_devices;	 /* the same for device processes and the monitor's other threads */
+	bool lock_memory;
+	uint64_t llc_misses; /* per period; 0: no regulator */
+	uint32_t llc_period; /* ms; 0: not given, 1 */
+	int llc_event;	     /* enum vm_llc_event */
+	int isolation;	     /* enum vm_isolation */
+	int transport;	     /* enum vm_transport, for devices that do not say otherwise */
 };
 
 extern const struct opt vm_opts[];
@@ -36,3 +60,7 @@ extern const struct opt vm_opts[];
 int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e);
 /* The words of enum vm_transport, ends with NULL. */
 extern const char *const vm_transport_words[];
+/* Of the enumerations above, in their order; each ends with NULL. */
+extern const char *const vm_sched_words[];
+extern const char *const vm_llc_event_words[];
+extern const char *const vm_isolation_words[];

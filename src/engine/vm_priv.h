@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "engine/kvm.h"
+#include "engine/regulator.h"
 #include "engine/vm.h"
 #include "machine/board.h"
 
@@ -31,12 +32,15 @@ struct vm {
 
 	struct vcpu *vcpus; /* conf->cpus of them */
 	_Atomic uint64_t first_run_ns;
-	_Atomic unsigned nrunning; /* threads */
-	_Atomic bool ending;	   /* no processor enters the guest again */
+	_Atomic unsigned nrunning;   /* threads */
+	struct regulator *regulator; /* of cache misses, or NULL */
+	bool real_time;		     /* threads can have the configured policy */
+	_Atomic bool ending;	     /* no processor enters the guest again */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
 	enum vcpu_want want;
+	bool held; /* by the regulator: VCPU_RUN has to wait */
 	bool has_ended;
 	enum vm_end end;
 	char end_text[160];
@@ -50,6 +54,22 @@ struct vm {
 /* The first reason counts. Any thread. */
 void vm_end_with(struct vm *vm, enum vm_end why, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Keeps the processors out of the guest / lets them in again; a pause by the owner is something
+ * else. Does not wait for them. Any thread. */
+void vm_hold(struct vm *vm, bool hold);
+
+/* isolate.c */
+
+/* The host cannot give what `key` asks for, *e says why: an error if isolation is required; else a
+ * line in the log, and 0. */
+int vm_cannot(const struct vm *vm, const char *key, struct err *e);
+/* A memfd for guest RAM, of huge pages if they are configured. */
+int vm_open_memory(const struct vm *vm, struct err *e);
+/* Binds a virtual CPU's thread that is to be started. */
+int vm_bind_thread(const struct vm *vm, unsigned vcpu, pthread_attr_t *attr, struct err *e);
+/* Idempotent; before the processors are released. */
+void vm_stop_regulator(struct vm *vm);
 
 /* vcpu.c */
 

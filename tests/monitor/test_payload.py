@@ -365,7 +365,7 @@ def test_guest_memory_is_sealed():
 
 
 def test_huge_pages():
-    """They are taken, or it is said that there are none."""
+    """They are taken, or it is said that there are none; what that means is configured."""
     with open("/proc/meminfo") as f:
         lines = f.read()
     free = int(lines.split("HugePages_Free:")[1].split()[0]) if "Hugepagesize:       2048" in lines else 0
@@ -373,7 +373,9 @@ def test_huge_pages():
     if free >= 2:
         same(status, 0)
     else:
-        same((status, "nr_hugepages" in messages or "guest memory" in messages), (1, True))
+        same((status, "nr_hugepages" in messages, "going on without" in messages), (0, True, True))
+        status, _, messages = run("off", "--memory", "4M", "--hugepages", "--isolation", "required")
+        same((status, "nr_hugepages" in messages), (2, True))
     status, _, messages = run("off", "--memory", "5M", "--hugepages")
     same((status, "not a multiple of 2M" in messages), (2, True))
 
@@ -391,8 +393,8 @@ def test_virtual_cpus_are_bound():
     guest.control.send(b"quit")
     same(guest.end(), 12)
     same(bound, {"vcpu0": {cpus[-1]}, "vcpu1": {cpus[-1]}})
-    for word, wanted in (("two", 2), ("1023", 1)):
-        status, _, messages = run("off", "--cpu-host", word)
+    for word, isolation, wanted in (("two", "best-effort", 2), ("1023", "best-effort", 0), ("1023", "required", 2)):
+        status, _, messages = run("off", "--cpu-host", word, "--isolation", isolation)
         same((status, "cpu-host" in messages or word in messages), (wanted, True))
 
 
