@@ -2,12 +2,6 @@
 /* 16550A registers (National Semiconductor PC16550D), as far as drivers can tell the difference. */
 #include "machine/x86/serial.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <unistd.h>
-
-#define PATIENCE_MS 1000
-
 #define REG_DATA 0
 #define REG_IER	 1
 #define REG_IIR	 2 /* read */
@@ -127,30 +121,13 @@ static uint8_t read_reg(struct serial *s, unsigned reg)
 	}
 }
 
-/* A reader who is slow gets time, one who has stopped reading gets it once: the guest must not hang
- * because nobody looks at its console. */
-static bool reader_ready(struct serial *s)
-{
-	struct pollfd p = { .fd = s->out_fd, .events = POLLOUT };
-
-	s->stuck = poll(&p, 1, s->stuck ? 0 : PATIENCE_MS) != 1;
-	return !s->stuck;
-}
-
 static void transmit(struct serial *s, uint8_t byte)
 {
-	ssize_t n;
-
 	s->thr_pending = true;
-	if (s->mcr & MCR_LOOP) {
+	if (s->mcr & MCR_LOOP)
 		rx_put(s, byte);
-		return;
-	}
-	if (s->out_fd < 0 || !reader_ready(s))
-		return;
-	do
-		n = write(s->out_fd, &byte, 1);
-	while (n < 0 && errno == EINTR);
+	else
+		hostline_put(&s->host, byte);
 }
 
 static void write_fcr(struct serial *s, uint8_t v)
@@ -201,19 +178,9 @@ static void write_reg(struct serial *s, unsigned reg, uint8_t v)
 }
 
 /* Has the lock. */
-static bool wants_resume(struct serial *s)
+static bool resumes(struct serial *s)
 {
-	if (!s->paused || s->rx_n >= rx_capacity(s))
-		return false;
-	s->paused = false;
-	return true;
-}
-
-static void resume(void *arg)
-{
-	struct serial *s = arg;
-
-	ev_fd_mod(&s->watch, EPOLLIN);
+	return s->rx_n < rx_capacity(s) && hostline_resumes(&s->host);
 }
 
 static void serial_read(void *arg, uint64_t offset, void *data, unsigned len)
@@ -225,10 +192,10 @@ static void serial_read(void *arg, uint64_t offset, void *data, unsigned len)
 	for (unsigned i = 0; i < len; i++)
 		((uint8_t *)data)[i] = read_reg(s, (unsigned)offset + i);
 	update_line(s);
-	listen = wants_resume(s);
+	listen = resumes(s);
 	pthread_mutex_unlock(&s->lock);
 	if (listen)
-		ev_call(s->vmm->loop, resume, s);
+		hostline_listen(&s->host);
 }
 
 static void serial_write(void *arg, uint64_t offset, const void *data, unsigned len)
@@ -240,10 +207,10 @@ static void serial_write(void *arg, uint64_t offset, const void *data, unsigned 
 	for (unsigned i = 0; i < len; i++)
 		write_reg(s, (unsigned)offset + i, ((const uint8_t *)data)[i]);
 	update_line(s);
-	listen = wants_resume(s);
+	listen = resumes(s);
 	pthread_mutex_unlock(&s->lock);
 	if (listen)
-		ev_call(s->vmm->loop, resume, s);
+		hostline_listen(&s->host);
 }
 
 /* The host side has something to say: as much as fits. */
@@ -251,25 +218,16 @@ static void on_input(void *arg, uint32_t events)
 {
 	struct serial *s = arg;
 	uint8_t buf[SERIAL_FIFO];
-	unsigned room;
-	ssize_t n = 0;
+	unsigned room, n;
 
 	pthread_mutex_lock(&s->lock);
 	room = rx_capacity(s);
 	room = room > s->rx_n ? room - s->rx_n : 0;
-	if (room)
-		n = read(s->in_fd, buf, room);
-	for (ssize_t i = 0; i < n; i++)
+	n = hostline_get(&s->host, buf, room);
+	for (unsigned i = 0; i < n; i++)
 		rx_put(s, buf[i]);
-	s->paused = s->rx_n >= rx_capacity(s);
-	if (s->paused)
-		ev_fd_mod(&s->watch, 0);
 	update_line(s);
 	pthread_mutex_unlock(&s->lock);
-
-	/* The end of the input; a PTY without a reader says EIO and comes back. */
-	if (room && (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)))
-		ev_fd_del(&s->watch);
 }
 
 int serial_init(struct serial *s, struct vmm *vmm, uint16_t port, uint32_t irq, int in_fd,
@@ -280,8 +238,6 @@ int serial_init(struct serial *s, struct vmm *vmm, uint16_t port, uint32_t irq, 
 	*s = (struct serial){
 		.vmm = vmm,
 		.irq = irq,
-		.in_fd = in_fd,
-		.out_fd = out_fd,
 		.dll = 1,
 		.range = { .len = 8,
 			.name = "COM1",
@@ -291,18 +247,14 @@ int serial_init(struct serial *s, struct vmm *vmm, uint16_t port, uint32_t irq, 
 	};
 	pthread_mutex_init(&s->lock, NULL);
 	rc = bus_add(&vmm->pio, &s->range, port, e);
-	if (rc || in_fd < 0)
-		return rc;
-	rc = ev_fd_add(vmm->loop, &s->watch, in_fd, EPOLLIN, on_input, s);
-	/* A regular file cannot be watched, and says nothing by itself. */
-	return rc && rc != -EPERM ? err_sys(e, rc, "cannot watch the input of COM1") : 0;
+	return rc ? rc : hostline_init(&s->host, vmm->loop, in_fd, out_fd, on_input, s, "COM1", e);
 }
 
 void serial_finish(struct serial *s)
 {
 	if (!s->vmm)
 		return;
-	ev_fd_del(&s->watch);
+	hostline_finish(&s->host);
 	bus_del(&s->vmm->pio, &s->range);
 	pthread_mutex_destroy(&s->lock);
 	s->vmm = NULL;

@@ -4,25 +4,22 @@
 
 #include <pthread.h>
 
+#include "machine/hostline.h"
 #include "transport/vmm.h"
 
 #define SERIAL_FIFO 16u
 
-/* Private fields. The registers belong to vCPU threads, the watch to the main loop; `lock` guards
- * the rest. */
+/* Private fields. `lock` guards all below it. */
 struct serial {
 	struct vmm *vmm;
 	struct bus_range range;
 	uint32_t irq;
-	int in_fd, out_fd;
-	struct ev_fd watch;
 
 	pthread_mutex_t lock;
+	struct hostline host;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool thr_pending; /* the "transmitter empty" interrupt has not been read yet */
-	bool stuck;	  /* nobody reads out_fd */
 	bool line;
-	bool paused; /* not listening, because the FIFO is full */
 	uint8_t rx[SERIAL_FIFO];
 	unsigned rx_head, rx_n;
 };
