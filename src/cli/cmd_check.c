@@ -50,13 +50,24 @@ static void print_keys(const struct conf_keys *keys, const struct opt *table, un
 	}
 }
 
+/* True if the file gives one of the table's keys. */
+static bool any_of(const struct conf_keys *given, const struct opt *table)
+{
+	for (unsigned i = 0; i < given->n; i++)
+		for (const struct opt *o = table; o->name; o++)
+			if (given->v[i].opt == o)
+				return true;
+	return false;
+}
+
 static void print_sections(const struct conf_section *sections, const struct conf_keys *given)
 {
 	for (const struct conf_section *o = sections; o->name || o->table; o++) {
-		if (o->table && o->name)
+		if (!o->table || (o->name && !any_of(given, o->table)))
+			continue;
+		if (o->name)
 			printf("    %s\n", o->name);
-		if (o->table)
-			print_keys(given, o->table, o->name ? 6 : 4);
+		print_keys(given, o->table, o->name ? 6 : 4);
 	}
 }
 

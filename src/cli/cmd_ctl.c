@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* avp ps, stop, restart, logs, stats, connect: clients of a running system's control socket. */
+/* avp ps, stop, start, pause, logs, stats, ...: clients of a running system's control socket. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +91,23 @@ static double number(const cJSON *o, const char *name)
 	return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
+/* What a VM waits for, or that it is not ready. */
+static void show_note(const cJSON *o)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "waits_for"), *item;
+	const char *before = "  waits for ", *state = jsonl_str(o, "state");
+
+	cJSON_ArrayForEach(item, list)
+	{
+		if (cJSON_IsString(item))
+			printf("%s%s", before, item->valuestring);
+		before = ", ";
+	}
+	if (state && !strcmp(state, "running") &&
+		cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(o, "ready")))
+		fputs("  not ready", stdout);
+}
+
 static void show_process(const cJSON *o, const char *kind)
 {
 	const char *name = jsonl_str(o, "name"), *state = jsonl_str(o, "state");
@@ -101,8 +118,10 @@ static void show_process(const cJSON *o, const char *kind)
 		snprintf(pid, sizeof(pid), "%.0f", number(o, "pid"));
 		snprintf(uptime, sizeof(uptime), "%.1f s", number(o, "uptime_ms") / 1e3);
 	}
-	printf("%-20s %-8s %-11s %8s %12s %9.0f\n", name ? name : "?", kind, state ? state : "?",
-		pid, uptime, again > 0 ? again : 0);
+	printf("%-20s %-8s %-11s %8s %12s %9.0f", name ? name : "?", kind, state ? state : "?", pid,
+		uptime, again > 0 ? again : 0);
+	show_note(o);
+	putchar('\n');
 }
 
 static void show_ps(const cJSON *result)
@@ -195,7 +214,7 @@ int cmd_stats(int argc, char **argv)
 	return r;
 }
 
-/* `stop` and `restart`. */
+/* A command that takes a VM. */
 static int control_vm(const struct cli_spec *spec, int argc, char **argv, const char *cmd)
 {
 	struct ctl_args a = { 0 };
@@ -241,6 +260,76 @@ int cmd_restart(int argc, char **argv)
 	};
 
 	return control_vm(&spec, argc, argv, "restart");
+}
+
+int cmd_start(int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.usage = "avp start VM [--system NAME]",
+		.about = "Starts a guest that is off, has failed or was not started with the "
+			 "system, and waits\n"
+			 "until it runs; those that it comes after and that were not started are "
+			 "started, too.\n",
+		.opts = plain_opts,
+		.min_words = 1,
+		.max_words = 1,
+	};
+
+	return control_vm(&spec, argc, argv, "start");
+}
+
+int cmd_pause(int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.usage = "avp pause VM [--system NAME]",
+		.about = "Stops the processors of a guest where they are. Its watchdog stands "
+			 "still.\n",
+		.opts = plain_opts,
+		.min_words = 1,
+		.max_words = 1,
+	};
+
+	return control_vm(&spec, argc, argv, "pause");
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.usage = "avp resume VM [--system NAME]",
+		.about = "Lets the processors of a paused guest go on.\n",
+		.opts = plain_opts,
+		.min_words = 1,
+		.max_words = 1,
+	};
+
+	return control_vm(&spec, argc, argv, "resume");
+}
+
+int cmd_suspend(int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.usage = "avp suspend VM [--system NAME]",
+		.about = "Presses the sleep button of a guest and waits until it has suspended "
+			 "itself to RAM.\n",
+		.opts = plain_opts,
+		.min_words = 1,
+		.max_words = 1,
+	};
+
+	return control_vm(&spec, argc, argv, "suspend");
+}
+
+int cmd_wakeup(int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.usage = "avp wakeup VM [--system NAME]",
+		.about = "Wakes a guest that has suspended itself to RAM.\n",
+		.opts = plain_opts,
+		.min_words = 1,
+		.max_words = 1,
+	};
+
+	return control_vm(&spec, argc, argv, "wakeup");
 }
 
 static int follow_logs(struct client_conn *c, struct err *e)

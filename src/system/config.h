@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "engine/vm_conf.h"
+#include "system/conf_policy.h"
 #include "system/jail.h"
 #include "virtio/device.h"
 
@@ -41,14 +42,11 @@ struct conf_device {
 	unsigned line, column;
 };
 
-enum conf_restart { CONF_RESTART_NO, CONF_RESTART_ON_FAILURE, CONF_RESTART_ALWAYS };
-
 struct conf_vm {
 	char *name;
 	struct vm_conf machine;
-	struct conf_keys keys;	/* rows of vm_opts */
-	int restart;		/* enum conf_restart */
-	uint32_t restart_limit; /* failures in a row until the VM is given up; 0: never */
+	struct conf_keys keys; /* rows of vm_opts */
+	struct conf_policy policy;
 	struct conf_keys given; /* what the file gives of the tables in conf_vm_sections */
 	struct conf_device *devices;
 	unsigned ndevices;

@@ -154,6 +154,7 @@ void conf_check(struct conf_reader *r)
 			check_isolation(r, &c->vms[v].devices[i]);
 		}
 	}
+	conf_policy_check(r);
 	check_unique(r, "cid", same_number, "each VM needs its own");
 	check_unique(r, "mac", same_mac, "each interface needs its own");
 	check_unique(r, "image", same_writable_file,

@@ -82,6 +82,14 @@ bool conf_good_name(struct conf_reader *r, const struct yaml_node *at, const cha
 void conf_read_vm(struct conf_reader *r, const struct yaml_node *map, struct conf_vm *vm);
 void conf_read_devices(struct conf_reader *r, const struct yaml_node *list, struct conf_vm *vm);
 
+/* conf_policy.c */
+
+void conf_after_read(struct conf_reader *r, const struct yaml_node *node, void *policy);
+void conf_after_free(void *policy);
+void conf_ready_check(struct conf_reader *r, const struct yaml_node *node, void *ready);
+/* Names in `after`, `ready` and `fallback` must be there, and have an order. */
+void conf_policy_check(struct conf_reader *r);
+
 /* config_check.c */
 
 /* Names, addresses, images and switches must fit together. */

@@ -9,30 +9,18 @@
 #include "base/util.h"
 #include "system/config_priv.h"
 
-static const char *const restart_words[] = { "no", "on-failure", "always", NULL };
-
 #define VM(f) offsetof(struct conf_vm, f)
-static const struct opt policy_opts[] = {
-	{ .name = "restart",
-		.type = OPT_ENUM,
-		.offset = VM(restart),
-		.words = restart_words,
-		.def = "no",
-		.help = "when the VM is started again after its end" },
-	{ .name = "restart-limit",
-		.type = OPT_U32,
-		.offset = VM(restart_limit),
-		.def = "5",
-		.max = 1000,
-		.help = "failures in a row until it is given up; 0: never" },
-	OPT_END,
-};
 
 /* A section without a table and a function is the monitor's: its keys are in vm_aliases. */
 const struct conf_section conf_vm_sections[] = {
 	{ .name = "boot" },
 	{ .name = "cpus", .word = "count" },
-	{ .table = policy_opts },
+	{ .table = conf_policy_opts, .offset = VM(policy) },
+	{ .name = "after", .offset = VM(policy), .read = conf_after_read, .free = conf_after_free },
+	{ .name = "ready",
+		.table = conf_ready_opts,
+		.offset = VM(policy.ready),
+		.check = conf_ready_check },
 	{ .name = NULL },
 };
 

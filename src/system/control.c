@@ -11,6 +11,7 @@
 #include "system/rundir.h"
 
 #define CLIENTS_MAX 32u
+#define REACH_LIMIT (30000 * UINT64_C(1000000)) /* a guest may be slow to suspend itself */
 #define STATS_LIMIT (2000 * UINT64_C(1000000))
 
 static void send_answer(struct client *cl, const cJSON *id, cJSON *msg)
@@ -75,12 +76,22 @@ static void finish_console(struct pending *p)
 	cJSON_Delete(id);
 }
 
+static void refuse_late(struct pending *p)
+{
+	control_refuse(p->client, p->id, "%s has not done so within %u s; it is %s",
+		p->unit->plan->name, (unsigned)(REACH_LIMIT / UINT64_C(1000000000)),
+		unit_state_name(p->unit));
+	pending_drop(p->client->c, p);
+}
+
 static void on_limit(void *arg)
 {
 	struct pending *p = arg;
 
 	if (p->kind == PENDING_STATS)
 		finish_stats(p);
+	else if (p->kind == PENDING_REACH)
+		refuse_late(p);
 	else
 		finish_console(p);
 }
@@ -101,6 +112,8 @@ struct pending *control_defer(
 		p->stats = cJSON_CreateObject();
 		ev_timer_set(&p->limit, STATS_LIMIT);
 	}
+	if (kind == PENDING_REACH)
+		ev_timer_set(&p->limit, REACH_LIMIT);
 	cl->c->pending = p;
 	return p;
 }
@@ -233,14 +246,6 @@ void control_close(struct control *c)
 	free(c);
 }
 
-static bool all_vms_over(const struct supervisor *s)
-{
-	for (unsigned i = 0; i < s->nunits; i++)
-		if (unit_is_vm(&s->units[i]) && !unit_over(&s->units[i]))
-			return false;
-	return true;
-}
-
 /* Answers a request that is fulfilled now, or never will be. */
 static void check_pending(struct control *c, struct pending *p)
 {
@@ -250,9 +255,11 @@ static void check_pending(struct control *c, struct pending *p)
 		ev_timer_set(&p->limit, 0);
 		return;
 	}
-	if (p->kind == PENDING_STOP && (u ? unit_over(u) : all_vms_over(c->s)))
+	if (p->kind == PENDING_STOP && (u ? unit_over(u) : sequence_guests_over(c->s)))
 		control_answer(p->client, p->id, NULL);
 	else if (p->kind == PENDING_RESTART && u->state == UNIT_RUNNING && u->starts > p->starts)
+		control_answer(p->client, p->id, NULL);
+	else if (p->kind == PENDING_REACH && u->state == p->reach)
 		control_answer(p->client, p->id, NULL);
 	else if (p->kind != PENDING_STOP && unit_over(u))
 		control_refuse(p->client, p->id, "%s has ended instead", u->plan->name);

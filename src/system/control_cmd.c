@@ -71,6 +71,17 @@ static struct unit *need_vm(const struct request *rq)
 	return u;
 }
 
+static void describe_vm(cJSON *o, const struct unit *u)
+{
+	cJSON *list = u->state == UNIT_IDLE && u->wanted ? sequence_waits_for(u) : NULL;
+
+	cJSON_AddBoolToObject(o, "ready", u->is_ready);
+	if (list)
+		cJSON_AddItemToObject(o, "waits_for", list);
+	if (u->failures)
+		cJSON_AddNumberToObject(o, "failures", u->failures);
+}
+
 static cJSON *describe_unit(const struct unit *u)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -86,6 +97,7 @@ static cJSON *describe_unit(const struct unit *u)
 			o, "uptime_ms", (double)((ev_now_ns() - u->started_ns) / 1000000));
 	}
 	if (unit_is_vm(u)) {
+		describe_vm(o, u);
 		cJSON_AddNumberToObject(o, "boots", u->starts);
 		if (u->boot_us)
 			cJSON_AddNumberToObject(o, "boot_ms", (double)u->boot_us / 1e3);
@@ -160,22 +172,84 @@ static void cmd_shutdown(const struct request *rq)
 	answer_when_over(rq, NULL);
 }
 
-static void cmd_restart(const struct request *rq)
+/* A VM, while the system is not stopping. */
+static struct unit *need_live_vm(const struct request *rq)
 {
 	struct unit *u = need_vm(rq);
+
+	if (!u || rq->s->phase == PHASE_RUN)
+		return u;
+	control_refuse(rq->client, rq->id, "the system is stopping");
+	return NULL;
+}
+
+/* Has the request answered when the VM has been started once more. */
+static bool answer_when_started(const struct request *rq, struct unit *u)
+{
+	struct pending *p = control_defer(rq->client, rq->id, PENDING_RESTART, u);
+
+	if (p)
+		p->starts = u->starts;
+	return p;
+}
+
+static void cmd_restart(const struct request *rq)
+{
+	struct unit *u = need_live_vm(rq);
+
+	if (u && answer_when_started(rq, u))
+		guest_restart(u);
+}
+
+static void cmd_start(const struct request *rq)
+{
+	struct unit *u = need_live_vm(rq);
+
+	if (!u)
+		return;
+	if (!unit_over(u) && (u->state != UNIT_IDLE || u->wanted))
+		control_refuse(rq->client, rq->id, "%s is %s", u->plan->name, unit_state_name(u));
+	else if (answer_when_started(rq, u))
+		guest_want(u);
+}
+
+/* Asks for a state of a VM, and has the request answered when it is reached. */
+static void reach(const struct request *rq, bool (*ask)(struct unit *u), enum unit_state state)
+{
+	struct unit *u = need_live_vm(rq);
 	struct pending *p;
 
 	if (!u)
 		return;
-	if (rq->s->phase != PHASE_RUN) {
-		control_refuse(rq->client, rq->id, "the system is stopping");
+	if (!ask(u)) {
+		control_refuse(rq->client, rq->id, "%s is %s", u->plan->name, unit_state_name(u));
 		return;
 	}
-	p = control_defer(rq->client, rq->id, PENDING_RESTART, u);
+	p = control_defer(rq->client, rq->id, PENDING_REACH, u);
 	if (!p)
 		return;
-	p->starts = u->starts;
-	unit_restart(u);
+	p->reach = state;
+	control_changed(rq->client->c, u);
+}
+
+static void cmd_pause(const struct request *rq)
+{
+	reach(rq, guest_pause, UNIT_PAUSED);
+}
+
+static void cmd_resume(const struct request *rq)
+{
+	reach(rq, guest_resume, UNIT_RUNNING);
+}
+
+static void cmd_suspend(const struct request *rq)
+{
+	reach(rq, guest_suspend, UNIT_SUSPENDED);
+}
+
+static void cmd_wakeup(const struct request *rq)
+{
+	reach(rq, guest_wakeup, UNIT_RUNNING);
 }
 
 /* Lines of an answer, as many as fit into it. */
@@ -457,7 +531,12 @@ static const struct {
 } commands[] = {
 	{ "ps", cmd_ps },
 	{ "stop", cmd_stop },
+	{ "start", cmd_start },
 	{ "restart", cmd_restart },
+	{ "pause", cmd_pause },
+	{ "resume", cmd_resume },
+	{ "suspend", cmd_suspend },
+	{ "wakeup", cmd_wakeup },
 	{ "logs", cmd_logs },
 	{ "events", cmd_events },
 	{ "kill", cmd_kill },

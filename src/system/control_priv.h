@@ -16,17 +16,24 @@ struct client {
 	char *events_of; /* only those of this process or VM; NULL: all */
 };
 
-enum pending_kind { PENDING_STOP, PENDING_RESTART, PENDING_STATS, PENDING_CONSOLE };
+enum pending_kind {
+	PENDING_STOP,
+	PENDING_RESTART,
+	PENDING_REACH, /* a VM's state */
+	PENDING_STATS,
+	PENDING_CONSOLE,
+};
 
 /* A request that is answered when something has happened. */
 struct pending {
 	struct client *client;
 	enum pending_kind kind;
 	cJSON *id;
-	struct unit *unit; /* NULL: all VMs */
-	unsigned starts;   /* RESTART: how often it had been started */
-	cJSON *stats;	   /* STATS: what has come */
-	char *path;	   /* CONSOLE: its socket, once the unit runs */
+	struct unit *unit;     /* NULL: all VMs */
+	unsigned starts;       /* RESTART: how often it had been started */
+	enum unit_state reach; /* REACH */
+	cJSON *stats;	       /* STATS: what has come */
+	char *path;	       /* CONSOLE: its socket, once the unit runs */
 	struct ev_timer limit;
 	struct pending *next; /* links control->pending */
 };

@@ -24,7 +24,7 @@ struct plan_proc {
 	unsigned nsockets;
 };
 
-/* Switches first, then devices, then monitors. */
+/* Switches first, then devices, then monitors in the order of the file. */
 struct plan {
 	struct plan_proc *procs;
 	unsigned n;

@@ -50,35 +50,10 @@ struct unit *supervisor_find(struct supervisor *s, const char *name)
 	return NULL;
 }
 
-/* True if the VM needs this process to be there first. */
-static bool depends(const struct unit *vm, const struct unit *on)
-{
-	if (on->plan->kind == PLAN_DEVICE)
-		return on->plan->vm == vm->plan->vm;
-	for (unsigned i = 0; on->plan->kind == PLAN_SWITCH && i < vm->plan->vm->ndevices; i++) {
-		const char *plug = vm->plan->vm->devices[i].switch_name;
-
-		if (plug && !strcmp(plug, on->plan->sw->name))
-			return true;
-	}
-	return false;
-}
-
-static bool may_start(const struct unit *vm)
-{
-	const struct supervisor *s = vm->s;
-
-	for (unsigned i = 0; i < s->nunits; i++)
-		if (depends(vm, &s->units[i]) && s->units[i].state != UNIT_RUNNING)
-			return false;
-	return true;
-}
-
-/* All of `u` that is over: every guest, or everything. */
-static bool all_over(const struct supervisor *s, bool guests)
+static bool all_over(const struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->nunits; i++)
-		if ((unit_is_vm(&s->units[i]) || !guests) && !unit_over(&s->units[i]))
+		if (!unit_over(&s->units[i]))
 			return false;
 	return true;
 }
@@ -100,18 +75,14 @@ static void on_look(void *arg)
 {
 	struct supervisor *s = arg;
 
-	for (unsigned i = 0; i < s->nunits; i++) {
-		struct unit *u = &s->units[i];
-
-		if (u->state == UNIT_IDLE && unit_is_vm(u) && s->phase == PHASE_RUN && may_start(u))
-			unit_start(u);
-	}
-	if (s->phase != PHASE_END && all_over(s, true)) {
+	sequence_advance(s);
+	if (s->phase != PHASE_END && sequence_guests_over(s)) {
 		s->phase = PHASE_END;
 		ev_timer_set(&s->end_timer, END_LIMIT);
-		stop_devices(s, false);
+		for (unsigned i = 0; i < s->nunits; i++)
+			unit_stop(&s->units[i], false);
 	}
-	if (s->phase == PHASE_END && all_over(s, false))
+	if (s->phase == PHASE_END && all_over(s))
 		ev_stop(s->loop);
 }
 
@@ -126,9 +97,19 @@ void supervisor_stop(struct supervisor *s, bool force)
 {
 	if (s->phase == PHASE_RUN)
 		s->phase = PHASE_STOP;
-	for (unsigned i = 0; i < s->nunits; i++)
-		if (unit_is_vm(&s->units[i]))
-			unit_stop(&s->units[i], force);
+	for (unsigned i = 0; i < s->nunits; i++) {
+		struct unit *u = &s->units[i];
+
+		if (!unit_is_vm(u) || unit_over(u))
+			continue;
+		if (force || u->state == UNIT_IDLE || u->state == UNIT_WAITING) {
+			unit_stop(u, force);
+		} else {
+			u->press = u->stop = true;
+			u->again = false;
+		}
+	}
+	ev_task_post(&s->look);
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -241,9 +222,7 @@ int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
 		say_what(&s);
 		supervisor_event(&s, NULL, "start",
 			event_text(event_text(NULL, "system", conf->name), "version", AVP_VERSION));
-		for (unsigned i = 0; i < s.nunits; i++)
-			if (!unit_is_vm(&s.units[i]) && s.units[i].state == UNIT_IDLE)
-				unit_start(&s.units[i]);
+		sequence_init(&s);
 		ev_task_post(&s.look);
 		r = ev_run(s.loop);
 		if (r)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One process of the system: start, readiness, end, and what follows from it. */
+/* One process of the system: start, readiness, end; for devices also what follows from it. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -22,13 +22,13 @@
 /* Deaths in a row until a device process is given up. */
 #define DEVICE_DEATHS_MAX 10u
 
-static void set_state(struct unit *u, enum unit_state state)
+void unit_set_state(struct unit *u, enum unit_state state)
 {
 	u->state = state;
 	supervisor_changed(u->s, u);
 }
 
-static const char *describe(int status, char *buf, size_t len)
+const char *unit_describe_end(int status, char *buf, size_t len)
 {
 	if (status == -SIGSYS)
 		snprintf(buf, len,
@@ -40,10 +40,10 @@ static const char *describe(int status, char *buf, size_t len)
 	return buf;
 }
 
-static void start_later(struct unit *u, uint64_t delay)
+void unit_start_later(struct unit *u, uint64_t delay)
 {
 	ev_timer_set(&u->timer, delay);
-	set_state(u, UNIT_WAITING);
+	unit_set_state(u, UNIT_WAITING);
 }
 
 static uint64_t backoff(const struct unit *u)
@@ -58,76 +58,26 @@ static void device_died(struct unit *u, int status)
 {
 	char why[128];
 
-	describe(status, why, sizeof(why));
+	unit_describe_end(status, why, sizeof(why));
 	if (!u->ready_ns) {
 		log_error(&u->s->log, "%s did not start: %s", u->plan->name, why);
 		if (u->s->status != MONITOR_USAGE)
 			u->s->status = status == MONITOR_USAGE ? MONITOR_USAGE : 1;
-		set_state(u, UNIT_FAILED);
-		supervisor_stop(u->s, true);
+		unit_set_state(u, UNIT_FAILED);
+		/* One of a VM that was to start with the system: nothing starts. */
+		if (u->plan->kind == PLAN_SWITCH || u->plan->vm->policy.start == CONF_START_AUTO)
+			supervisor_stop(u->s, true);
 		return;
 	}
 	if (u->failures >= DEVICE_DEATHS_MAX) {
 		log_error(&u->s->log, "%s: %s; given up after %u deaths in a row", u->plan->name,
 			why, u->failures);
 		u->s->status = 1;
-		set_state(u, UNIT_FAILED);
+		unit_set_state(u, UNIT_FAILED);
 		return;
 	}
 	log_warn(&u->s->log, "%s: %s; restarted", u->plan->name, why);
-	start_later(u, backoff(u));
-}
-
-static bool wants_restart(const struct unit *u, bool clean)
-{
-	const struct conf_vm *vm = u->plan->vm;
-
-	if (vm->restart == CONF_RESTART_NO || (clean && vm->restart != CONF_RESTART_ALWAYS))
-		return false;
-	return clean || !vm->restart_limit || u->failures <= vm->restart_limit;
-}
-
-static void vm_over(struct unit *u, int status, bool clean)
-{
-	double seconds = (double)(ev_now_ns() - u->started_ns) / 1e9;
-	char why[128];
-
-	if (clean) {
-		supervisor_say(u->s, "%s: powered off after %.1f s", u->plan->name, seconds);
-	} else {
-		supervisor_say(u->s, "%s: %s after %.1f s", u->plan->name,
-			status == MONITOR_FORCED  ? "stopped by force"
-			: status == MONITOR_CRASH ? "the guest crashed"
-						  : describe(status, why, sizeof(why)),
-			seconds);
-		if (u->s->status != MONITOR_USAGE)
-			u->s->status = status == MONITOR_USAGE && !u->ready_ns ? MONITOR_USAGE : 1;
-	}
-	set_state(u, clean || u->stop ? UNIT_OFF : UNIT_FAILED);
-}
-
-static void vm_ended(struct unit *u, int status)
-{
-	bool clean = status == MONITOR_POWEROFF;
-
-	if (u->again) {
-		u->again = false;
-		start_later(u, 0);
-	} else if (u->stop) {
-		/* A reset is an answer to the power button, too. */
-		vm_over(u, status, clean || status == MONITOR_RESET);
-	} else if (status == MONITOR_RESET) {
-		supervisor_say(u->s, "%s: reset by the guest", u->plan->name);
-		start_later(u, 0);
-	} else if (wants_restart(u, clean)) {
-		char why[128];
-
-		supervisor_say(u->s, "%s: %s; restarted", u->plan->name,
-			clean ? "powered off" : describe(status, why, sizeof(why)));
-		start_later(u, clean ? 0 : backoff(u));
-	} else {
-		vm_over(u, status, clean);
-	}
+	unit_start_later(u, backoff(u));
 }
 
 static void on_ended(void *arg, int status)
@@ -138,14 +88,16 @@ static void on_ended(void *arg, int status)
 	ev_timer_stop(&u->button);
 	u->exit_status = status;
 	u->has_ended = true;
+	if (unit_is_vm(u)) {
+		guest_ended(u, status);
+		return;
+	}
 	if (u->ready_ns && ev_now_ns() - u->started_ns > STEADY)
 		u->failures = 0;
 	if (status)
 		u->failures++;
-	if (unit_is_vm(u))
-		vm_ended(u, status);
-	else if (u->stop)
-		set_state(u, UNIT_OFF);
+	if (u->stop)
+		unit_set_state(u, UNIT_OFF);
 	else
 		device_died(u, status);
 }
@@ -156,18 +108,7 @@ static void on_ready(struct unit *u)
 		return;
 	ev_timer_stop(&u->timer);
 	u->ready_ns = ev_now_ns();
-	set_state(u, UNIT_RUNNING);
-}
-
-static void on_running(struct unit *u, const cJSON *msg)
-{
-	u->boot_us = (uint64_t)jsonl_num(msg, "us", 1e12, 0);
-	if (u->state == UNIT_STARTING)
-		supervisor_say(u->s,
-			"%s: running, %.1f ms after the start of its monitor, %.2f s in all",
-			u->plan->name, (double)u->boot_us / 1e3,
-			(double)(ev_now_ns() - u->s->start_ns) / 1e9);
-	on_ready(u);
+	unit_set_state(u, UNIT_RUNNING);
 }
 
 static void on_message(void *arg, const cJSON *msg)
@@ -178,11 +119,11 @@ static void on_message(void *arg, const cJSON *msg)
 	if (!event)
 		return;
 	events_message(u, msg);
-	if (!strcmp(event, "ready") && !unit_is_vm(u))
+	if (unit_is_vm(u))
+		guest_message(u, event, msg);
+	else if (!strcmp(event, "ready"))
 		on_ready(u);
-	else if (!strcmp(event, "running") && unit_is_vm(u))
-		on_running(u, msg);
-	else if (!strcmp(event, "stats"))
+	if (!strcmp(event, "stats"))
 		control_stats(u->s->control, u, cJSON_GetObjectItemCaseSensitive(msg, "counters"));
 }
 
@@ -191,7 +132,7 @@ static void on_line(void *arg, const char *text)
 	unit_log_line(arg, text);
 }
 
-static void force(struct unit *u)
+void unit_force(struct unit *u)
 {
 	/* The second time the monitor had its chance. */
 	if (u->state == UNIT_STOPPING && !u->button.armed)
@@ -220,10 +161,12 @@ static void on_timer(void *arg)
 		return;
 	case UNIT_STOPPING:
 		/* Grace is over, or what followed it. */
-		force(u);
+		unit_force(u);
 		return;
 	case UNIT_IDLE:
 	case UNIT_RUNNING:
+	case UNIT_PAUSED:
+	case UNIT_SUSPENDED:
 	case UNIT_OFF:
 	case UNIT_FAILED:
 	default:
@@ -235,7 +178,7 @@ static void on_button(void *arg)
 {
 	struct unit *u = arg;
 
-	proc_send(&u->proc, "powerbutton");
+	guest_power_button(u);
 	ev_timer_set(&u->button, BUTTON_AGAIN);
 }
 
@@ -249,28 +192,34 @@ void unit_start(struct unit *u)
 
 	u->starts++;
 	u->started_ns = ev_now_ns();
-	if (unit_is_vm(u))
+	if (unit_is_vm(u)) {
 		u->ready_ns = 0;
+		u->late = false;
+		u->watchdog = WATCHDOG_RESTART;
+		ready_boot(u->ready);
+	}
 	if (proc_start(&u->proc, u->s->loop, &spec, &u->events, &e)) {
 		log_error(&u->s->log, "%s: %s", u->plan->name, e.msg);
 		on_ended(u, 1);
 		return;
 	}
 	ev_timer_set(&u->timer, READY_LIMIT);
-	set_state(u, UNIT_STARTING);
+	unit_set_state(u, UNIT_STARTING);
 }
 
 static void end_vm(struct unit *u, bool by_force)
 {
+	uint32_t own = u->plan->vm->policy.grace_ms;
+
 	if (by_force) {
-		force(u);
+		unit_force(u);
 		return;
 	}
 	if (u->state == UNIT_STOPPING)
 		return;
 	on_button(u);
-	ev_timer_set(&u->timer, u->s->conf->grace_ms * MS);
-	set_state(u, UNIT_STOPPING);
+	ev_timer_set(&u->timer, (own ? own : u->s->conf->grace_ms) * MS);
+	unit_set_state(u, UNIT_STOPPING);
 }
 
 void unit_stop(struct unit *u, bool by_force)
@@ -281,23 +230,11 @@ void unit_stop(struct unit *u, bool by_force)
 	u->again = false;
 	if (u->state == UNIT_IDLE || u->state == UNIT_WAITING) {
 		ev_timer_stop(&u->timer);
-		set_state(u, UNIT_OFF);
+		unit_set_state(u, UNIT_OFF);
 	} else if (unit_is_vm(u)) {
 		end_vm(u, by_force);
 	} else {
 		proc_signal(&u->proc, by_force ? SIGKILL : SIGTERM);
-	}
-}
-
-void unit_restart(struct unit *u)
-{
-	u->stop = false;
-	u->failures = 0;
-	if (unit_over(u)) {
-		start_later(u, 0);
-	} else if (u->proc.pid) {
-		u->again = true;
-		end_vm(u, false);
 	}
 }
 
@@ -307,13 +244,15 @@ const char *unit_state_name(const struct unit *u)
 		[UNIT_IDLE] = "waiting",
 		[UNIT_STARTING] = "starting",
 		[UNIT_RUNNING] = "running",
+		[UNIT_PAUSED] = "paused",
+		[UNIT_SUSPENDED] = "suspended",
 		[UNIT_STOPPING] = "stopping",
 		[UNIT_WAITING] = "restarting",
 		[UNIT_OFF] = "off",
 		[UNIT_FAILED] = "failed",
 	};
 
-	return names[u->state];
+	return u->state == UNIT_IDLE && !sequence_wanted(u) ? "standby" : names[u->state];
 }
 
 static int open_sockets(struct unit *u, struct err *e)
@@ -342,13 +281,16 @@ int unit_init(struct unit *u, struct supervisor *s, const struct plan_proc *plan
 	ev_timer_init(s->loop, &u->timer, on_timer, u);
 	ev_timer_init(s->loop, &u->button, on_button, u);
 	r = unit_log_open(u, e);
-	return r ? r : open_sockets(u, e);
+	if (!r)
+		r = open_sockets(u, e);
+	return !r && unit_is_vm(u) ? ready_open(&u->ready, u, e) : r;
 }
 
 void unit_finish(struct unit *u)
 {
 	ev_timer_stop(&u->timer);
 	ev_timer_stop(&u->button);
+	ready_close(u->ready);
 	for (unsigned i = 0; u->sockets && i < u->plan->nsockets; i++)
 		close_fd(&u->sockets[i]);
 	free(u->sockets);
