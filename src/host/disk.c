@@ -60,6 +60,16 @@ static int open_fd(const struct disk_options *o, int flags, struct err *e)
 	return err_sys(e, -errno, "cannot open %s", o->path);
 }
 
+/* Who had the lock before us may have put another file into this one's place (efistore.c does). */
+static int check_current(int fd, const char *path, struct err *e)
+{
+	struct stat a, b;
+
+	if (!fstat(fd, &a) && !stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return 0;
+	return err_set(e, -EBUSY, "%s was replaced while it was opened", path);
+}
+
 /* What O_DIRECT wants of memory, offset and length; requests that differ go through `fd`. */
 static uint32_t direct_align(const struct disk *d)
 {
@@ -228,6 +238,8 @@ static int set_up(struct disk *d, const struct disk_options *o, struct err *e)
 	/* Writes under way hold the descriptor they go through, and so the lock, even when this
 	 * process is dead: all but direct ones end with the process. */
 	rc = lock(o->direct ? d->direct_fd : d->fd, o->path, o->readonly, e);
+	if (!rc)
+		rc = check_current(d->fd, o->path, e);
 	if (!rc)
 		rc = probe(d, o, e);
 	if (!rc && o->direct)
