@@ -87,6 +87,17 @@ kernel_package()
 	answer ask_kernel "$1"
 }
 
+ask_version()
+{
+	apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1
+}
+
+# package_version PACKAGE: the newest version known to apt.
+package_version()
+{
+	answer ask_version "$1"
+}
+
 # fetch_deb PACKAGE VERSION: downloads it into the cache; prints its path.
 fetch_deb()
 {
@@ -138,8 +149,8 @@ unpack_kernel()
 {
 	set -- "$1" "$2" './boot/vmlinuz-*' '*/lib/modules/*/modules.*'
 	for folder in arch crypto drivers/acpi drivers/block drivers/char drivers/crypto/ccp drivers/input \
-		drivers/virtio 'drivers/net/*.ko*' fs/9p fs/ext4 fs/fscache fs/fuse fs/jbd2 fs/netfs lib net/9p \
-		net/core net/vmw_vsock virt; do
+		drivers/virtio drivers/watchdog 'drivers/net/*.ko*' fs/9p fs/efivarfs fs/ext4 fs/fscache fs/fuse \
+		fs/jbd2 'fs/mbcache.ko*' fs/netfs lib net/9p net/core net/vmw_vsock virt; do
 		set -- "$@" "*/lib/modules/*/kernel/$folder"
 	done
 	package=$1 into=$2
