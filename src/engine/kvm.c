@@ -146,12 +146,47 @@ static int op_msi_connect(struct vmm *vmm, uint32_t gsi, int fd, bool on)
 	return kvm_ioctl(kvm_of(vmm)->fd, KVM_IRQFD, &irqfd);
 }
 
+/* Has the lock. A slot that has the place, or a free one; KVM_ROMS_MAX if there is none. */
+static unsigned find_rom(const struct kvm *kvm, uint64_t gpa, bool on)
+{
+	for (unsigned i = 0; i < KVM_ROMS_MAX; i++)
+		if (on ? !kvm->roms[i].len : kvm->roms[i].len && kvm->roms[i].gpa == gpa)
+			return i;
+	return KVM_ROMS_MAX;
+}
+
+static int op_rom(struct vmm *vmm, uint64_t gpa, void *mem, uint64_t len, bool on)
+{
+	struct kvm *kvm = kvm_of(vmm);
+	struct kvm_userspace_memory_region slot = {
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = gpa,
+		.memory_size = on ? len : 0,
+		.userspace_addr = (uintptr_t)mem,
+	};
+	unsigned i;
+	int rc = -ENOSPC;
+
+	pthread_mutex_lock(&kvm->lock);
+	i = find_rom(kvm, gpa, on);
+	slot.slot = GM_REGIONS_MAX + i;
+	if (i < KVM_ROMS_MAX)
+		rc = kvm_ioctl(kvm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+	if (!rc) {
+		kvm->roms[i].gpa = gpa;
+		kvm->roms[i].len = slot.memory_size;
+	}
+	pthread_mutex_unlock(&kvm->lock);
+	return rc;
+}
+
 static const struct vmm_ops ops = {
 	.doorbell = op_doorbell,
 	.irq_line = op_irq_line,
 	.msi_alloc = op_msi_alloc,
 	.msi_set = op_msi_set,
 	.msi_connect = op_msi_connect,
+	.rom = op_rom,
 };
 
 int kvm_set_fixed_routes(

@@ -10,6 +10,8 @@
 
 /* Interrupt lines of the board (GSI 0..23 of the IOAPIC); messages are numbered from there. */
 #define KVM_LINES 24u
+/* Read-only memory: its slots come after those of guest RAM. */
+#define KVM_ROMS_MAX 4u
 
 /* Private fields, except `vmm`, `fd` and `sys_fd`. */
 struct kvm {
@@ -24,6 +26,9 @@ struct kvm {
 	unsigned line_users[KVM_LINES];
 	struct kvm_irq_routing *routes;
 	unsigned nfixed, nmsis; /* entries of routes: those of the irqchip, then messages */
+	struct {
+		uint64_t gpa, len; /* len 0: the slot is free */
+	} roms[KVM_ROMS_MAX];
 };
 
 /* Opens /dev/kvm and creates a VM. `loop` and `log` must outlive it. */

@@ -43,6 +43,10 @@ struct vmm_ops {
 	int (*msi_alloc)(struct vmm *vmm, uint32_t *gsi);
 	int (*msi_set)(struct vmm *vmm, uint32_t gsi, const struct vmm_msi *msi);
 	int (*msi_connect)(struct vmm *vmm, uint32_t gsi, int fd, bool on);
+	/* Lets the guest read `len` bytes at `mem` (both whole pages, the caller's) at `gpa`
+	 * without leaving the kernel, until it is taken away; its writes come to the bus all the
+	 * while. NULL: the machine cannot do that, reads come to the bus, too. */
+	int (*rom)(struct vmm *vmm, uint64_t gpa, void *mem, uint64_t len, bool on);
 };
 
 struct vmm {

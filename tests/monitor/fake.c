@@ -63,7 +63,16 @@ static int msi_connect(struct vmm *vmm, uint32_t gsi, int fd, bool on)
 	return 0;
 }
 
-static const struct vmm_ops vmm_ops = { doorbell, irq_line, msi_alloc, msi_set, msi_connect };
+static int rom(struct vmm *vmm, uint64_t gpa, void *mem, uint64_t len, bool on)
+{
+	if (on == !!fake(vmm)->rom)
+		return -EINVAL;
+	fake(vmm)->rom = on ? mem : NULL;
+	fake(vmm)->rom_changes++;
+	return 0;
+}
+
+static const struct vmm_ops vmm_ops = { doorbell, irq_line, msi_alloc, msi_set, msi_connect, rom };
 
 void fake_vmm_init(struct fake_vmm *f)
 {

@@ -29,6 +29,8 @@ struct fake_vmm {
 	unsigned line_changes;
 	struct fake_msi msis[FAKE_MSIS];
 	unsigned nmsis;
+	const uint8_t *rom; /* what the guest reads by itself, NULL: nothing */
+	unsigned rom_changes;
 };
 
 /* The device. */
