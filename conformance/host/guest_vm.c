@@ -18,6 +18,13 @@
 #define LEAVE_NS (UINT64_C(5) * 1000000000) /* from "done" to the guest's power-off */
 #define PAUSE_MS 10
 
+/* The image that our own platform starts. */
+#ifdef __aarch64__
+#define OWN_FORMAT "arm64"
+#else
+#define OWN_FORMAT "pvh"
+#endif
+
 /* Command lines. */
 
 void vm_arg(struct vm_args *a, const char *fmt, ...)
@@ -130,6 +137,8 @@ static const char *image_format(const struct vm_opts *o)
 {
 	if (!o->platform)
 		return o->format;
+	if (!strcmp(o->platform, "avp"))
+		return OWN_FORMAT;
 	return strcmp(o->platform, "virt") != 0 ? "pvh" : "arm64";
 }
 
