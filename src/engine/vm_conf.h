@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/opt.h"
+#include "machine/boot_items.h"
 
 #define VM_PAGE		    4096u
 #define VM_HUGE_PAGE	    (2u << 20)
@@ -38,6 +39,8 @@ struct vm_conf {
 	char *initrd;
 	char *cmdline;
 	uint64_t load_address, entry; /* of a raw image, guest-physical; 0: not given */
+	char *verify_key, *manifest;  /* of a verified boot, or both NULL */
+	uint64_t manifest_version;    /* the lowest that is good */
 	char *serial;
 	bool hugepages;
 	/* Isolation of time and memory (docs/isolation.md). */
@@ -58,6 +61,9 @@ extern const struct opt vm_opts[];
  * -EINVAL with the option that is wrong in *key.
  */
 int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e);
+/* What the guest is booted from, in the order in which it is measured; not read yet. It points into
+ * `conf`. */
+void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items);
 /* The words of enum vm_transport, ends with NULL. */
 extern const char *const vm_transport_words[];
 /* Of the enumerations above, in their order; each ends with NULL. */

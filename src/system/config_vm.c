@@ -34,6 +34,9 @@ static const struct {
 	{ "boot", "cmdline", "cmdline" },
 	{ "boot", "load-address", "load-address" },
 	{ "boot", "entry", "entry" },
+	{ "boot", "key", "verify-key" },
+	{ "boot", "manifest", "manifest" },
+	{ "boot", "min-version", "manifest-version" },
 	{ "cpus", "count", "cpus" },
 	{ "cpus", "host", "cpu-host" },
 };
