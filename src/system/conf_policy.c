@@ -341,10 +341,23 @@ static void check_ready(struct conf_reader *r, const struct conf_vm *vm)
 			"'ready': %s has no vsock device that avp serves", vm->name);
 }
 
+static void check_start(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+
+	for (unsigned v = 0; v < c->nvms; v++)
+		if (c->vms[v].policy.start == CONF_START_AUTO)
+			return;
+	conf_error(r, c->vms[0].line, c->vms[0].column,
+		"every VM has 'start: manual' or is a fallback; nothing would run");
+}
+
 void conf_policy_check(struct conf_reader *r)
 {
 	check_after(r);
 	check_fallbacks(r);
+	if (!r->errors->n)
+		check_start(r);
 	for (unsigned v = 0; v < r->conf->nvms; v++)
 		check_ready(r, &r->conf->vms[v]);
 }

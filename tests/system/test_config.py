@@ -75,6 +75,38 @@ BAD = [
     ("more devices than a VM can have", VM % ", ".join(["{type: rng}"] * 257),
      ["1:39: 257 devices; a VM has at most 256"]),
     ("grace", "grace: soon\nvms: {a: {boot: {kernel: k}}}\n", ["1:8: 'soon' is no value for 'grace': it takes a time"]),
+    ("after, unknown", "vms:\n  car: {boot: {kernel: k}}\n  a: {boot: {kernel: k}, after: [car, cra]}\n",
+     ["3:39: there is no VM 'cra' (did you mean 'car'?) in this file"]),
+    ("after itself", "vms:\n  a: {boot: {kernel: k}, after: a}\n",
+     ["2:33: these VMs wait for each other ('after'): a, a"]),
+    ("after each other", "vms:\n  a: {boot: {kernel: k}, after: c}\n  b: {boot: {kernel: k}, after: {vm: a, state: off}}\n"
+     "  c: {boot: {kernel: k}, after: [b]}\n  d: {boot: {kernel: k}, after: a}\n",
+     ["2:33: these VMs wait for each other ('after'): a, c, b, a"]),
+    ("after, wrong state", "vms: {a: {boot: {kernel: k}}, b: {boot: {kernel: k}, after: {vm: a, state: up}}}\n",
+     ["1:76: 'up' is no value for 'state': it takes one of ready, running, off"]),
+    ("after without a VM", "vms: {a: {boot: {kernel: k}, after: {state: off}}}\n", ["1:37: key 'vm' is missing"]),
+    ("after a list", "vms: {a: {boot: {kernel: k}, after: [[b]]}}\n", ["1:38: an entry of 'after' must be a map, not a list"]),
+    ("ready of nothing", "vms: {a: {boot: {kernel: k}, ready: {timeout: 1s}}}\n", ["1:37: 'ready' takes one of:"]),
+    ("ready twice", "vms: {a: {boot: {kernel: k}, ready: {vsock: 1, vsock-guest: 1}}}\n", ["1:37: 'ready' takes one of:"]),
+    ("ready without a line", "vms: {a: {boot: {kernel: k}, ready: {console: console0}}}\n",
+     ["1:37: 'ready' needs both 'console' and 'line'"]),
+    ("ready with two lines", VM.replace("devices", "ready: {console: console0, line: \"a\\nb\"}, devices") % "{type: console}",
+     ["1:37: 'line' takes text within one line"]),
+    ("ready on no console", VM.replace("devices", "ready: {console: rng0, line: up}, devices") % "{type: rng}",
+     ["1:37: 'ready': a has no console 'rng0'"]),
+    ("ready on a file", VM.replace("devices", "ready: {console: c, line: up}, devices") %
+     "{type: console, name: c, host: file, path: f}", ["1:37: 'ready': console 'c' is 'host: file'"]),
+    ("ready without vsock", "vms: {a: {boot: {kernel: k}, ready: {vsock: 1}}}\n", ["1:37: 'ready': a has no vsock device"]),
+    ("ready, unknown key", "vms: {a: {boot: {kernel: k}, ready: {vsok: 1}}}\n",
+     ["1:37: 'ready' takes one of:", "1:38: unknown key 'vsok' (did you mean 'vsock'?); allowed: console, line, vsock"]),
+    ("fallback, unknown", "vms: {a: {boot: {kernel: k}, fallback: limp}}\n", ["1:40: there is no VM 'limp' in this file"]),
+    ("fallback of each other", "vms: {a: {boot: {kernel: k}, fallback: b}, b: {boot: {kernel: k}, fallback: a}}\n",
+     ["1:40: each of these VMs is the other's fallback: a, b, a"]),
+    ("fallback and system-stop", "vms: {a: {boot: {kernel: k}, fallback: b, on-failure: system-stop}, b: {boot: {kernel: k}}}\n",
+     ["1:40: 'fallback' and 'on-failure: system-stop' exclude each other"]),
+    ("nothing starts", "vms: {a: {boot: {kernel: k}, start: manual}}\n", ["1:7: every VM has 'start: manual'"]),
+    ("delay", "vms: {a: {boot: {kernel: k}, restart-delay: 2h}}\n",
+     ["1:45: '2h' is no value for 'restart-delay': it takes a time from 0 to 3600000 ms, as in 10s, 500ms or 2m"]),
     ("alias", "vms: &x {a: {boot: {kernel: k}}}\nname: *x\n", ["1:6: anchors (&name) are not supported"]),
     ("second document", "vms: {a: {boot: {kernel: k}}}\n---\nvms: {}\n", ["2:1: a second document"]),
     ("not YAML", "vms: {a: [}\n", ["1:11: not YAML"]),
@@ -134,6 +166,27 @@ def test_files(tap, folder):
     tap.check("an empty file", status == 2 and "is empty" in err, err)
 
 
+def test_supervision(tap, folder):
+    status, out, err, _ = check(folder, "vms:\n  a: {boot: {kernel: k}, after: [b, {vm: c, state: 'off'}], restart-delay: 1s, "
+                                "ready: {console: console0, line: 'login:'}, devices: [{type: console}]}\n"
+                                "  b: {boot: {kernel: k}, fallback: c, cpus: 2}\n  c: {boot: {kernel: k}}\n", "--json")
+    vms = json.loads(out)["vms"] if not status else [{}]
+    tap.check("supervision: values and defaults", not status and vms[0]["restart-delay"] == "1s"
+              and vms[0]["restart-limit"] == "5" and vms[0]["ready"]["line"] == "login:"
+              and vms[0]["ready"]["timeout"] == "30s" and vms[1]["fallback"] == "c", err, out)
+
+
+def test_vsock_paths(tap, folder):
+    """Two devices that listened on one path would take it from each other."""
+    status, out, err, _ = check(folder, VM % "{type: vsock, cid: 3}, {type: vsock, cid: 4, name: second}, "
+                                "{type: vsock, cid: 5, isolate: false}", "--json")
+    words = [word for argv in json.loads(out)["processes"] for word in argv] if not status else []
+    paths = [after for word, after in zip(words, words[1:]) if word == "--uds"]
+    paths += [part[4:] for word in words for part in word.split(",") if part.startswith("uds=")]
+    tap.check("every vsock device has a host side of its own", len(paths) == 3 and len(set(paths)) == 3
+              and any(path.endswith("/a/vsock") for path in paths), paths, err)
+
+
 def test_good(tap, folder):
     text = ("name: cockpit\njail: required\ngrace: 500ms\nvms:\n  ivi:\n    memory: 64M\n    cpus: {count: 2, host: [0, 1]}\n"
             "    boot: {kernel: k, cmdline: 'a, b=\"c\"'}\n    restart: always\n    devices:\n"
@@ -173,6 +226,8 @@ def test_good(tap, folder):
         done = subprocess.run([AVP, "check", os.path.join(folder, "sys.yaml"), "--json"], env=env, stdout=subprocess.PIPE,
                               timeout=60, check=False)
         tap.check(f"run-time folder, XDG_RUNTIME_DIR={runtime}", json.loads(done.stdout)["run_dir"] == f"{wanted}/cockpit")
+    test_supervision(tap, folder)
+    test_vsock_paths(tap, folder)
     status, out, _, _ = check(folder, text)
     tap.check("a correct file, for people", status == 0 and "VM ivi" in out and "(writeback)" in out, out)
 
