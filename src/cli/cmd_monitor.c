@@ -54,6 +54,14 @@ static void on_running(void *arg, uint64_t when_ns)
 	tell(m, "{\"event\":\"running\",\"us\":%" PRIu64 "}", us);
 }
 
+static void on_suspended(void *arg, bool suspended)
+{
+	struct monitor *m = arg;
+
+	log_info(&m->log, suspended ? "suspended to RAM" : "woken");
+	tell(m, "{\"event\":\"%s\"}", suspended ? "suspended" : "woken");
+}
+
 static void on_ended(void *arg, enum vm_end why, const char *text)
 {
 	struct monitor *m = arg;
@@ -80,6 +88,8 @@ static void on_command(struct monitor *m, const char *cmd)
 {
 	if (!strcmp(cmd, "powerbutton"))
 		press_power_button(m);
+	else if (!strcmp(cmd, "wakeup"))
+		vm_wake(m->vm);
 	else if (!strcmp(cmd, "quit"))
 		vm_quit(m->vm);
 	else if (!strcmp(cmd, "pause"))
@@ -155,17 +165,14 @@ static int watch_control(struct monitor *m, struct err *e)
 /* Everything that needs files and privileges. */
 static int open_all(struct monitor *m, struct err *e)
 {
-	bool verified = m->args.conf.verify_key;
-	int rc = verified ? monitor_boot_verify(m, e) : 0;
+	int rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
 
-	if (!rc)
-		rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
 	if (!rc)
 		rc = monitor_serial_open(&m->serial, m->args.conf.serial, &m->log, e);
 	if (!rc && m->args.conf.serial)
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
 	if (!rc)
-		rc = vm_load(m->vm, verified ? &m->boot : NULL, e);
+		rc = vm_load(m->vm, e);
 	if (!rc)
 		rc = vm_isolate(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
@@ -179,7 +186,9 @@ static int set_up(struct monitor *m, struct err *e)
 
 	if (rc)
 		return err_sys(e, rc, "cannot create an event loop");
-	m->events = (struct vm_events){ .running = on_running, .ended = on_ended, .arg = m };
+	m->events = (struct vm_events){
+		.running = on_running, .suspended = on_suspended, .ended = on_ended, .arg = m
+	};
 	rc = watch_signals(m, e);
 	if (!rc)
 		rc = watch_control(m, e);
@@ -191,10 +200,7 @@ static int set_up(struct monitor *m, struct err *e)
 		rc = vm_start_cpus(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
 		rc = monitor_device_attach(&m->devices[i], m->vm, e);
-	if (!rc)
-		rc = vm_start(m->vm, e);
-	boot_items_free(&m->boot);
-	return rc;
+	return rc ? rc : vm_start(m->vm, e);
 }
 
 static void tear_down(struct monitor *m)
@@ -225,10 +231,8 @@ static void run(struct monitor *m)
 		rc = ev_run(m->loop);
 	if (rc) {
 		log_error(&m->log, "%s", e.code ? e.msg : strerror(-rc));
-		if (m->status != EXIT_REFUSED)
-			m->status = EXIT_FAULT;
-		tell(m, "{\"event\":\"exit\",\"reason\":\"%s\"}",
-			m->status == EXIT_REFUSED ? "refused" : "fault");
+		tell(m, "{\"event\":\"exit\",\"reason\":\"fault\"}");
+		m->status = EXIT_FAULT;
 	}
 	tear_down(m);
 }

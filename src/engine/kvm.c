@@ -12,6 +12,8 @@
 
 #include "base/util.h"
 
+#define ADDR_BITS 40
+
 int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
 	int rc;
@@ -58,7 +60,7 @@ static int op_doorbell(struct vmm *vmm, const struct vmm_doorbell *bell, bool on
 static int op_irq_line(struct vmm *vmm, uint32_t gsi, bool level)
 {
 	struct kvm *kvm = kvm_of(vmm);
-	struct kvm_irq_level line = { .irq = gsi, .level = level };
+	struct kvm_irq_level line = { .irq = kvm->line_code + gsi, .level = level };
 	unsigned before, after;
 	int rc = 0;
 
@@ -224,6 +226,15 @@ static int check_caps(const struct kvm *kvm, struct err *e)
 	return 0;
 }
 
+/* Type 0 has 40 bits of guest-physical address on arm64, which some processors do not. */
+static unsigned long vm_type(struct kvm *kvm)
+{
+	int bits = kvm_ioctl_val(kvm->sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	kvm->vmm.addr_bits = bits > 0 && bits < ADDR_BITS ? (unsigned)bits : ADDR_BITS;
+	return kvm->vmm.addr_bits < ADDR_BITS ? KVM_VM_TYPE_ARM_IPA_SIZE(kvm->vmm.addr_bits) : 0;
+}
+
 static int open_kvm(struct kvm *kvm, struct err *e)
 {
 	int rc;
@@ -232,7 +243,7 @@ static int open_kvm(struct kvm *kvm, struct err *e)
 	if (kvm->sys_fd < 0 && errno == ENOENT)
 		return err_set(e, -ENOENT,
 			"/dev/kvm does not exist: the host needs hardware "
-			"virtualization and the module kvm_intel or kvm_amd");
+			"virtualization and its driver (x86: the module kvm_intel or kvm_amd)");
 	if (kvm->sys_fd < 0)
 		return err_sys(e, -errno, "cannot open /dev/kvm (is this user in the group kvm?)");
 	rc = kvm_ioctl_val(kvm->sys_fd, KVM_GET_API_VERSION, 0);
@@ -243,7 +254,7 @@ static int open_kvm(struct kvm *kvm, struct err *e)
 	if (rc < (int)sizeof(struct kvm_run))
 		return err_set(e, -ENOTSUP, "/dev/kvm has a run structure of %d bytes", rc);
 	kvm->run_size = (size_t)rc;
-	kvm->fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, 0);
+	kvm->fd = kvm_ioctl_val(kvm->sys_fd, KVM_CREATE_VM, vm_type(kvm));
 	if (kvm->fd < 0)
 		return err_sys(e, kvm->fd, "cannot create a virtual machine (KVM_CREATE_VM)");
 	return 0;

@@ -8,8 +8,8 @@
 
 #include "transport/vmm.h"
 
-/* Interrupt lines of the board (GSI 0..23 of the IOAPIC); messages are numbered from there. */
-#define KVM_LINES 24u
+/* Interrupt lines that a board may have; messages are numbered from there. */
+#define KVM_LINES 160u
 /* Read-only memory: its slots come after those of guest RAM. */
 #define KVM_ROMS_MAX 4u
 
@@ -20,6 +20,7 @@ struct kvm {
 	size_t run_size;
 	unsigned max_routes; /* entries of the routing, and interrupt numbers in it */
 	bool any_length;     /* doorbells of length 0 */
+	uint32_t line_code;  /* of line 0 in KVM_IRQ_LINE; set by the architecture */
 	bool msi_devid;	     /* messages carry their sender (GICv3 ITS) */
 
 	pthread_mutex_t lock; /* of all below */

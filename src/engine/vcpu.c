@@ -66,11 +66,37 @@ void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
 }
 
+static int set_asleep(struct vcpu *vcpu, bool asleep)
+{
+	struct vm *vm = vcpu->vm;
+	struct kvm_mp_state state = { asleep ? KVM_MP_STATE_SUSPENDED : KVM_MP_STATE_RUNNABLE };
+	int rc = kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state);
+
+	if (rc)
+		return rc;
+	vcpu->asleep = asleep;
+	pthread_mutex_lock(&vm->lock);
+	vm->suspended = asleep;
+	pthread_mutex_unlock(&vm->lock);
+	fd_event_signal(vm->wake_fd);
+	return 0;
+}
+
+int vcpu_suspend(struct vcpu *vcpu)
+{
+	return set_asleep(vcpu, true);
+}
+
+int vcpu_wake(struct vcpu *vcpu)
+{
+	return set_asleep(vcpu, false);
+}
+
 /* Waits while paused; false: the thread has to end. */
 static bool may_run(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	bool run;
+	bool run, wake;
 
 	pthread_mutex_lock(&vm->lock);
 	while (vm->want == VCPU_PAUSE || (vm->want == VCPU_RUN && vm->held))
@@ -78,7 +104,10 @@ static bool may_run(struct vcpu *vcpu)
 	run = vm->want == VCPU_RUN;
 	/* Under the lock, so that a later change of mind is not lost. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	wake = vcpu->asleep && !vm->suspended;
 	pthread_mutex_unlock(&vm->lock);
+	if (run && wake && vcpu_wake(vcpu))
+		vm_end_with(vm, VM_END_FAULT, "cannot wake CPU %u", vcpu->id);
 	return run;
 }
 
@@ -105,7 +134,7 @@ static void on_system_event(struct vcpu *vcpu)
 		vm_end_with(vm, VM_END_POWEROFF, "guest powered off");
 	else if (type == KVM_SYSTEM_EVENT_RESET)
 		vm_end_with(vm, VM_END_RESET, "guest asked for a reset");
-	else
+	else if (!arch_exit(vcpu))
 		vm_end_with(vm, VM_END_CRASH, "guest crashed (KVM system event %u)", type);
 }
 

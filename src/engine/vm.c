@@ -75,6 +75,27 @@ static void stop_vcpus(struct vm *vm)
 	vm->vcpus = NULL;
 }
 
+static bool is_suspended(struct vm *vm)
+{
+	bool suspended;
+
+	pthread_mutex_lock(&vm->lock);
+	suspended = vm->suspended;
+	pthread_mutex_unlock(&vm->lock);
+	return suspended;
+}
+
+/* A guest that is woken at once may not be noticed. */
+static void tell_suspended(struct vm *vm)
+{
+	bool suspended = is_suspended(vm);
+
+	if (suspended == vm->told_suspended)
+		return;
+	vm->told_suspended = suspended;
+	vm->events->suspended(vm->events->arg, suspended);
+}
+
 static void on_wake(void *arg, uint32_t events)
 {
 	struct vm *vm = arg;
@@ -85,6 +106,7 @@ static void on_wake(void *arg, uint32_t events)
 		vm->told_running = true;
 		vm->events->running(vm->events->arg, first);
 	}
+	tell_suspended(vm);
 	if (!atomic_load(&vm->ending) || vm->told_ended)
 		return;
 	kick_all(vm);
@@ -135,12 +157,28 @@ static int vm_init(struct vm *vm, struct err *e)
 	return rc;
 }
 
+/* KVM runs guests of the host's kind only. */
+static int check_arch(const struct vm_conf *conf, struct err *e)
+{
+	enum vm_arch arch = vm_conf_arch(conf);
+
+	if (arch == VM_ARCH_HOST)
+		return 0;
+	return err_set(e, -ENOTSUP,
+		"%s is a guest for %s, this host is %s: avp run --board %s has a computer for it",
+		conf->kernel ? conf->kernel : "this", vm_arch_words[arch],
+		vm_arch_words[VM_ARCH_HOST], vm_arch_words[arch]);
+}
+
 int vm_create(struct vm **out, const struct vm_conf *conf, struct ev_loop *loop,
 	const struct log *log, const struct vm_events *events, struct err *e)
 {
-	struct vm *vm = calloc(1, sizeof(*vm));
-	int rc;
+	struct vm *vm;
+	int rc = check_arch(conf, e);
 
+	if (rc)
+		return rc;
+	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return err_set(e, -ENOMEM, "no memory for a virtual machine");
 	vm->conf = conf;
@@ -204,14 +242,14 @@ static int create_vcpus(struct vm *vm, struct err *e)
 	return rc ? rc : arch_vcpus_init(vm, &vm->board.boot, e);
 }
 
-int vm_load(struct vm *vm, const struct boot_items *verified, struct err *e)
+int vm_load(struct vm *vm, struct err *e)
 {
 	int rc;
 
-	vm->board.boot.verified = verified;
 	vm->board.boot.kernel = vm->conf->kernel;
 	vm->board.boot.initrd = vm->conf->initrd;
 	vm->board.boot.cmdline = vm->conf->cmdline;
+	vm->board.boot.dtb = vm->conf->dtb;
 	vm->board.boot.load_address = vm->conf->load_address;
 	vm->board.boot.raw_entry = vm->conf->entry;
 	rc = board_load(&vm->board, e);
@@ -237,9 +275,25 @@ int vm_start(struct vm *vm, struct err *e)
 	return rc;
 }
 
+bool vm_wake(struct vm *vm)
+{
+	bool was;
+
+	pthread_mutex_lock(&vm->lock);
+	was = vm->suspended;
+	vm->suspended = false;
+	pthread_mutex_unlock(&vm->lock);
+	if (was)
+		kick_all(vm);
+	tell_suspended(vm);
+	return was;
+}
+
 bool vm_power_button(struct vm *vm)
 {
-	return board_power_button(&vm->board);
+	bool woken = vm_wake(vm);
+
+	return board_power_button(&vm->board) || woken;
 }
 
 static void set_want(struct vm *vm, enum vcpu_want from, enum vcpu_want to)
@@ -280,13 +334,17 @@ void vm_quit(struct vm *vm)
 const char *vm_state(struct vm *vm)
 {
 	enum vcpu_want want;
+	bool suspended;
 
 	pthread_mutex_lock(&vm->lock);
 	want = vm->want;
+	suspended = vm->suspended;
 	pthread_mutex_unlock(&vm->lock);
 	if (want == VCPU_STOP)
 		return "ended";
-	return want == VCPU_PAUSE ? "paused" : "running";
+	if (want == VCPU_PAUSE)
+		return "paused";
+	return suspended ? "suspended" : "running";
 }
 
 int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e)

@@ -24,6 +24,8 @@ enum vm_end {
 struct vm_events {
 	/* The first instruction is about to run; `when_ns` is CLOCK_MONOTONIC. */
 	void (*running)(void *arg, uint64_t when_ns);
+	/* The guest has suspended itself to RAM (true), or goes on (false). */
+	void (*suspended)(void *arg, bool suspended);
 	/* All processors have stopped for good. `text` is one line that says why. */
 	void (*ended)(void *arg, enum vm_end why, const char *text);
 	void *arg;
@@ -48,9 +50,8 @@ void vm_destroy(struct vm *vm);
 /* Guest memory, for backends. */
 const struct gm *vm_memory(const struct vm *vm);
 
-/* Opens and loads the files of the boot, creates the processors: all that needs files and /dev/kvm.
- * `verified`: what was verified, or NULL; not needed any more after vm_start(). */
-int vm_load(struct vm *vm, const struct boot_items *verified, struct err *e);
+/* Opens and loads kernel and initrd, creates the processors: all that needs files and /dev/kvm. */
+int vm_load(struct vm *vm, struct err *e);
 /* Real-time rights, locked memory, miss counter, as far as configured: after vm_load(), before the
  * jail closes and before any other thread. */
 int vm_isolate(struct vm *vm, struct err *e);
@@ -64,14 +65,16 @@ int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e);
 /* Writes the tables and lets the processors go as soon as the loop runs. */
 int vm_start(struct vm *vm, struct err *e);
 
-/* Presses the power button; false if the guest does not listen to it. */
+/* Wakes a guest that has suspended itself to RAM; false if it has not. */
+bool vm_wake(struct vm *vm);
+/* Wakes the guest and presses the power button; false if it slept not and does not listen to it. */
 bool vm_power_button(struct vm *vm);
 /* Stops the processors where they are / lets them go on. */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
 /* Ends the guest by force. */
 void vm_quit(struct vm *vm);
-/* "running", "paused" or "ended". */
+/* "running", "suspended", "paused" or "ended". */
 const char *vm_state(struct vm *vm);
 /* One word for `why`: "poweroff", "reset", "crash", "forced", "fault". */
 const char *vm_end_name(enum vm_end why);

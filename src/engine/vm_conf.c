@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "machine/boot.h"
+
+const char *const vm_arch_words[] = { "auto", "x86-64", "arm64", NULL };
 const char *const vm_transport_words[] = { "pci", "mmio", NULL };
 const char *const vm_sched_words[] = { "other", "fifo", "rr", NULL };
 const char *const vm_llc_event_words[] = { "auto", "cache-misses", "ll-read-misses", "cpu-clock",
@@ -34,10 +37,17 @@ const struct opt vm_opts[] = {
 		.type = OPT_LIST,
 		.offset = FIELD(cpu_host),
 		.help = "host CPUs that the virtual CPUs are bound to, in turn" },
+	{ .name = "arch",
+		.type = OPT_ENUM,
+		.offset = FIELD(arch),
+		.def = "auto",
+		.words = vm_arch_words,
+		.help = "processor the guest is made for; auto: what its kernel says, else the "
+			"host's" },
 	{ .name = "kernel",
 		.type = OPT_PATH,
 		.offset = FIELD(kernel),
-		.help = "Linux bzImage, ELF file, or with load-address a raw image",
+		.help = "Linux bzImage or arm64 Image, ELF file, or with load-address a raw image",
 		.flags = OPT_REQUIRED },
 	{ .name = "initrd",
 		.type = OPT_PATH,
@@ -47,6 +57,10 @@ const struct opt vm_opts[] = {
 		.type = OPT_STR,
 		.offset = FIELD(cmdline),
 		.help = "kernel command line" },
+	{ .name = "dtb",
+		.type = OPT_PATH,
+		.offset = FIELD(dtb),
+		.help = "arm64: device tree in place of the generated one" },
 	{ .name = "load-address",
 		.type = OPT_U64,
 		.offset = FIELD(load_address),
@@ -57,20 +71,6 @@ const struct opt vm_opts[] = {
 		.offset = FIELD(entry),
 		.min = 1,
 		.help = "first instruction of a raw image, if not its first byte" },
-	{ .name = "verify-key",
-		.type = OPT_PATH,
-		.offset = FIELD(verify_key),
-		.help = "public key (Ed25519, PEM): start only what a manifest signed with it "
-			"covers" },
-	{ .name = "manifest",
-		.type = OPT_PATH,
-		.offset = FIELD(manifest),
-		.help = "what avp sign wrote for this VM" },
-	{ .name = "manifest-version",
-		.type = OPT_U64,
-		.offset = FIELD(manifest_version),
-		.max = UINT64_C(9007199254740991),
-		.help = "refuse a manifest with a lower version" },
 	{ .name = "serial",
 		.type = OPT_STR,
 		.offset = FIELD(serial),
@@ -158,16 +158,6 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 	if (conf->entry && !conf->load_address)
 		return err_set(e, -EINVAL,
 			"entry: only a raw image has one, and it needs load-address, too");
-	*key = conf->manifest ? "manifest" : "verify-key";
-	if (!conf->manifest != !conf->verify_key)
-		return err_set(e, -EINVAL,
-			"a verified boot needs both, a key and a manifest; only the %s is given",
-			conf->manifest ? "manifest" : "key");
-	*key = "manifest-version";
-	if (conf->manifest_version && !conf->manifest)
-		return err_set(e, -EINVAL,
-			"a lowest version of the manifest means nothing without a key and a "
-			"manifest");
 	*key = "cpu-host";
 	for (unsigned i = 0; i < conf->cpu_host.n; i++) {
 		const char *word = conf->cpu_host.v[i];
@@ -179,12 +169,17 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 	return check_isolation(conf, key, e);
 }
 
-void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items)
+enum vm_arch vm_conf_arch(const struct vm_conf *conf)
 {
-	*items = (struct boot_items){ .n = 0 };
-	boot_items_file(items, "kernel", conf->kernel);
-	boot_items_file(items, "initrd", conf->initrd);
-	boot_items_text(items, "cmdline", conf->cmdline);
-	boot_items_number(items, "load-address", conf->load_address);
-	boot_items_number(items, "entry", conf->entry);
+	if (conf->arch != VM_ARCH_AUTO)
+		return (enum vm_arch)conf->arch;
+	switch (conf->kernel ? boot_arch_of(conf->kernel) : BOOT_ARCH_UNKNOWN) {
+	case BOOT_ARCH_X86_64:
+		return VM_ARCH_X86_64;
+	case BOOT_ARCH_ARM64:
+		return VM_ARCH_ARM64;
+	case BOOT_ARCH_UNKNOWN:
+	default:
+		return VM_ARCH_HOST;
+	}
 }

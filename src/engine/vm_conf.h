@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base/opt.h"
-#include "machine/boot_items.h"
 
 #define VM_PAGE		    4096u
 #define VM_HUGE_PAGE	    (2u << 20)
@@ -12,6 +11,9 @@
 #define VM_MMIO_DEVICES_MAX 128u
 #define VM_DEVICES_MAX	    256u /* on both transports together */
 #define VM_DEVICE_ID_MAX    0x3f /* PCI device ids end at 0x107f (VIRTIO 1.4, 4.1.2) */
+
+/* Whose processor the guest is made for. */
+enum vm_arch { VM_ARCH_AUTO, VM_ARCH_X86_64, VM_ARCH_ARM64 };
 
 enum vm_transport { VM_TRANSPORT_PCI, VM_TRANSPORT_MMIO };
 
@@ -38,9 +40,9 @@ struct vm_conf {
 	char *kernel;
 	char *initrd;
 	char *cmdline;
+	char *dtb;		      /* arm64: a device tree in place of the generated one */
+	int arch;		      /* enum vm_arch; see vm_conf_arch() */
 	uint64_t load_address, entry; /* of a raw image, guest-physical; 0: not given */
-	char *verify_key, *manifest;  /* of a verified boot, or both NULL */
-	uint64_t manifest_version;    /* the lowest that is good */
 	char *serial;
 	bool hugepages;
 	/* Isolation of time and memory (docs/isolation.md). */
@@ -61,12 +63,20 @@ extern const struct opt vm_opts[];
  * -EINVAL with the option that is wrong in *key.
  */
 int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e);
-/* What the guest is booted from, in the order in which it is measured; not read yet. It points into
- * `conf`. */
-void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items);
+/* The architecture of the guest: what is configured, else what its kernel is made for, else the
+ * host's. Never VM_ARCH_AUTO. Reads the kernel file. */
+enum vm_arch vm_conf_arch(const struct vm_conf *conf);
 /* The words of enum vm_transport, ends with NULL. */
 extern const char *const vm_transport_words[];
 /* Of the enumerations above, in their order; each ends with NULL. */
+extern const char *const vm_arch_words[];
 extern const char *const vm_sched_words[];
 extern const char *const vm_llc_event_words[];
 extern const char *const vm_isolation_words[];
+
+/* The architecture of this host. */
+#ifdef __aarch64__
+#define VM_ARCH_HOST VM_ARCH_ARM64
+#else
+#define VM_ARCH_HOST VM_ARCH_X86_64
+#endif

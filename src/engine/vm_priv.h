@@ -20,6 +20,7 @@ struct vcpu {
 	struct kvm_run *run; /* NULL before it is mapped */
 	pthread_t thread;
 	bool started;
+	bool asleep; /* its thread only: KVM lets it sleep until it is woken */
 };
 
 struct vm {
@@ -40,7 +41,8 @@ struct vm {
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
 	enum vcpu_want want;
-	bool held; /* by the regulator: VCPU_RUN has to wait */
+	bool held;	/* by the regulator: VCPU_RUN has to wait */
+	bool suspended; /* to RAM, by the guest */
 	bool has_ended;
 	enum vm_end end;
 	char end_text[160];
@@ -48,7 +50,7 @@ struct vm {
 	int wake_fd; /* vCPU threads tell the loop that something happened */
 	struct ev_fd wake;
 	struct ev_task go;
-	bool told_running, told_ended; /* the loop's thread only */
+	bool told_running, told_suspended, told_ended; /* the loop's thread only */
 };
 
 /* The first reason counts. Any thread. */
@@ -79,6 +81,12 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned id, struct err *e);
 int vcpu_start(struct vcpu *vcpu, struct err *e);
 /* Makes the thread look at vm->want. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
+/*
+ * Suspend to RAM: this processor, which starts afresh when it is woken, sleeps until an interrupt
+ * comes or vm_wake() is called; the others are off. Both return 0 or -errno. On its thread.
+ */
+int vcpu_suspend(struct vcpu *vcpu);
+int vcpu_wake(struct vcpu *vcpu);
 /* Waits for the thread, which must have been told to stop, and releases everything. */
 void vcpu_destroy(struct vcpu *vcpu);
 
@@ -88,7 +96,7 @@ void vcpu_destroy(struct vcpu *vcpu);
 int arch_init(struct vm *vm, struct err *e);
 /* All processors exist: their state at power-on; processor 0 starts at `boot`. */
 int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e);
-/* Handles an exit that only this architecture has; false if it is not known. */
+/* Handles an exit, or a system event, that only this architecture has; false if it is not known. */
 bool arch_exit(struct vcpu *vcpu);
 /* Where a processor stands, for messages about its end. */
 uint64_t arch_pc(struct vcpu *vcpu);

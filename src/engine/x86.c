@@ -9,7 +9,8 @@
 #include "engine/vm_priv.h"
 #include "machine/x86/layout.h"
 
-#define CPUID_MAX 256u
+#define CPUID_MAX    256u
+#define IOAPIC_LINES 24u
 
 #define CR0_PE	 (1u << 0)
 #define CR0_ET	 (1u << 4)
@@ -30,11 +31,11 @@
 
 static int set_routes(struct vm *vm, struct err *e)
 {
-	struct kvm_irq_routing_entry r[16 + KVM_LINES];
+	struct kvm_irq_routing_entry r[16 + IOAPIC_LINES];
 	unsigned n = 0;
 
 	memset(r, 0, sizeof(r));
-	for (unsigned gsi = 0; gsi < KVM_LINES; gsi++) {
+	for (unsigned gsi = 0; gsi < IOAPIC_LINES; gsi++) {
 		if (gsi < 16) {
 			r[n].gsi = gsi;
 			r[n].type = KVM_IRQ_ROUTING_IRQCHIP;

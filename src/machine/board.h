@@ -69,7 +69,7 @@ int board_load(struct board *b, struct err *e);
 /* Writes the description, when all devices are in their places. */
 int board_describe(struct board *b, unsigned ncpus, struct err *e);
 
-/* Presses the power button; false if the guest does not listen to it. Any thread. */
+/* Presses the power button; false if the guest does not listen to it. On vmm->loop's thread. */
 bool board_power_button(struct board *b);
 
 /* For board.c: the own part of the architecture. */

@@ -25,6 +25,7 @@ enum boot_protocol {
 	BOOT_PVH,     /* 32-bit protected mode without paging, EBX = start info */
 	BOOT_BARE32,  /* the same, for an ELF file without a PVH entry */
 	BOOT_BARE64,  /* long mode as for Linux, RDI = RBX = start info */
+	BOOT_ARM64,   /* EL1 without MMU, X0 = device tree */
 };
 
 struct boot {
@@ -32,6 +33,7 @@ struct boot {
 	const struct gm *gm;
 	const char *kernel, *initrd; /* paths; initrd may be NULL */
 	const char *cmdline;	     /* may be NULL */
+	const char *dtb;	     /* arm64: path of a device tree, or NULL: it is generated */
 	/* What was verified, or NULL. Then nothing else is loaded, and from these copies. */
 	const struct boot_items *verified;
 	uint64_t load_address; /* of a raw image; 0: the kernel is not one */
@@ -43,11 +45,17 @@ struct boot {
 	/* Out. */
 	enum boot_protocol protocol;
 	uint64_t entry; /* first instruction */
-	uint64_t info;	/* what the first processor is handed: zero page or start info */
+	uint64_t info;	/* what the first processor is handed: zero page, start info, device tree */
 	struct boot_range map[BOOT_MAP_MAX]; /* x86 only */
 	unsigned nmap;
 	uint64_t initrd_addr, initrd_len;
 };
+
+/* The architecture that a kernel says it is made for. */
+enum boot_arch { BOOT_ARCH_UNKNOWN, BOOT_ARCH_X86_64, BOOT_ARCH_ARM64 };
+
+/* Looks at the beginning of a file; unknown if it cannot be read. */
+enum boot_arch boot_arch_of(const char *path);
 
 /* For the loaders. */
 

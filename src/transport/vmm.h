@@ -53,6 +53,7 @@ struct vmm {
 	const struct vmm_ops *ops;
 	struct ev_loop *loop; /* of the monitor's main thread */
 	struct bus mmio, pio;
-	struct gm gm; /* guest RAM, fixed while the guest runs */
+	struct gm gm;	    /* guest RAM, fixed while the guest runs */
+	unsigned addr_bits; /* of guest-physical addresses that the board may use, at most 40 */
 	const struct log *log;
 };

@@ -35,6 +35,7 @@
 /* The window for 64-bit BARs is where "virt" has it for 40 bits of address. */
 #define ARM64_PCI_HIGH	    0x8000000000u
 #define ARM64_PCI_HIGH_SIZE 0x8000000000u
+#define ARM64_PCI_HIGH_BITS 40u
 
 #define ARM64_RAM     0x40000000u
 #define ARM64_RAM_MAX 0x3fc0000000u /* up to 256 GiB of address space */
@@ -50,6 +51,6 @@
 #define ARM64_SPI_GPIO 7u
 #define ARM64_SPI_WDT  12u
 #define ARM64_SPI_MMIO 16u /* one line for each virtio-mmio device */
-#define ARM64_SPIS     128u
+#define ARM64_SPIS     160u
 
 #define ARM64_GPIO_POWER_KEY 3u /* line of the PL061 */
