@@ -165,14 +165,17 @@ static int watch_control(struct monitor *m, struct err *e)
 /* Everything that needs files and privileges. */
 static int open_all(struct monitor *m, struct err *e)
 {
-	int rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
+	bool verified = m->args.conf.verify_key;
+	int rc = verified ? monitor_boot_verify(m, e) : 0;
 
+	if (!rc)
+		rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
 	if (!rc)
 		rc = monitor_serial_open(&m->serial, m->args.conf.serial, &m->log, e);
 	if (!rc && m->args.conf.serial)
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
 	if (!rc)
-		rc = vm_load(m->vm, e);
+		rc = vm_load(m->vm, verified ? &m->boot : NULL, e);
 	if (!rc)
 		rc = vm_isolate(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
@@ -200,7 +203,10 @@ static int set_up(struct monitor *m, struct err *e)
 		rc = vm_start_cpus(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
 		rc = monitor_device_attach(&m->devices[i], m->vm, e);
-	return rc ? rc : vm_start(m->vm, e);
+	if (!rc)
+		rc = vm_start(m->vm, e);
+	boot_items_free(&m->boot);
+	return rc;
 }
 
 static void tear_down(struct monitor *m)
@@ -231,8 +237,10 @@ static void run(struct monitor *m)
 		rc = ev_run(m->loop);
 	if (rc) {
 		log_error(&m->log, "%s", e.code ? e.msg : strerror(-rc));
-		tell(m, "{\"event\":\"exit\",\"reason\":\"fault\"}");
-		m->status = EXIT_FAULT;
+		if (m->status != EXIT_REFUSED)
+			m->status = EXIT_FAULT;
+		tell(m, "{\"event\":\"exit\",\"reason\":\"%s\"}",
+			m->status == EXIT_REFUSED ? "refused" : "fault");
 	}
 	tear_down(m);
 }

@@ -13,6 +13,7 @@
 static const struct cli_command commands[] = {
 	{ "run", cmd_run, "start a system and stay with it" },
 	{ "check", cmd_check, "check a system file and print what it means" },
+	{ "sign", cmd_sign, "sign what a VM is booted from" },
 	{ "ps", cmd_ps, "list the processes of a running system" },
 	{ "console", cmd_console, "attach to a guest's console" },
 	{ "connect", cmd_connect, "connect to a vsock port of a guest" },

@@ -41,6 +41,9 @@ struct monitor_serial {
 	struct termios saved;
 };
 
+/* Exit status: the boot could not be verified (docs/architecture.md). */
+#define EXIT_REFUSED 14
+
 struct monitor {
 	struct monitor_args args;
 	struct monitor_device devices[VM_DEVICES_MAX]; /* args.ndevices of them */
@@ -54,12 +57,17 @@ struct monitor {
 	unsigned interrupts; /* SIGINTs seen */
 	bool unheard;	     /* the user was told that the guest does not hear the power button */
 	uint64_t start_ns;   /* of the process, CLOCK_MONOTONIC */
+	struct boot_items boot; /* of a verified boot, until the guest is started */
 	int status;
 };
 
 /* 0, 1 if the help was printed, or -errno with a message for the user. */
 int monitor_parse(struct monitor_args *args, int argc, char **argv, struct err *e);
 void monitor_args_free(struct monitor_args *args);
+
+/* Reads what the guest is booted from into m->boot, and checks it. -EPERM: it is not to be trusted;
+ * m->status and the supervisor know. Before anything of the guest exists. */
+int monitor_boot_verify(struct monitor *m, struct err *e);
 
 /* `where`: NULL, "-", "pty" or a path. */
 int monitor_serial_open(

@@ -13,7 +13,7 @@ static void help(void)
 	fputs("usage: avp monitor --kernel FILE [OPTIONS]\n"
 	      "\n"
 	      "Runs one virtual machine on KVM. Exit status: 0 power-off, 1 failure, 2 usage,\n"
-	      "10 reset, 11 guest crash, 12 stopped by force.\n"
+	      "10 reset, 11 guest crash, 12 stopped by force, 14 boot refused.\n"
 	      "\n"
 	      "  --name NAME        name in messages (default: vm)\n"
 	      "  --device KEYS      attach a device, may be repeated:\n"

@@ -242,10 +242,11 @@ static int create_vcpus(struct vm *vm, struct err *e)
 	return rc ? rc : arch_vcpus_init(vm, &vm->board.boot, e);
 }
 
-int vm_load(struct vm *vm, struct err *e)
+int vm_load(struct vm *vm, const struct boot_items *verified, struct err *e)
 {
 	int rc;
 
+	vm->board.boot.verified = verified;
 	vm->board.boot.kernel = vm->conf->kernel;
 	vm->board.boot.initrd = vm->conf->initrd;
 	vm->board.boot.cmdline = vm->conf->cmdline;

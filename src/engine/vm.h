@@ -50,8 +50,9 @@ void vm_destroy(struct vm *vm);
 /* Guest memory, for backends. */
 const struct gm *vm_memory(const struct vm *vm);
 
-/* Opens and loads kernel and initrd, creates the processors: all that needs files and /dev/kvm. */
-int vm_load(struct vm *vm, struct err *e);
+/* Opens and loads the files of the boot, creates the processors: all that needs files and /dev/kvm.
+ * `verified`: what was verified, or NULL; not needed any more after vm_start(). */
+int vm_load(struct vm *vm, const struct boot_items *verified, struct err *e);
 /* Real-time rights, locked memory, miss counter, as far as configured: after vm_load(), before the
  * jail closes and before any other thread. */
 int vm_isolate(struct vm *vm, struct err *e);

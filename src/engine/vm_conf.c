@@ -71,6 +71,20 @@ const struct opt vm_opts[] = {
 		.offset = FIELD(entry),
 		.min = 1,
 		.help = "first instruction of a raw image, if not its first byte" },
+	{ .name = "verify-key",
+		.type = OPT_PATH,
+		.offset = FIELD(verify_key),
+		.help = "public key (Ed25519, PEM): start only what a manifest signed with it "
+			"covers" },
+	{ .name = "manifest",
+		.type = OPT_PATH,
+		.offset = FIELD(manifest),
+		.help = "what avp sign wrote for this VM" },
+	{ .name = "manifest-version",
+		.type = OPT_U64,
+		.offset = FIELD(manifest_version),
+		.max = UINT64_C(9007199254740991),
+		.help = "refuse a manifest with a lower version" },
 	{ .name = "serial",
 		.type = OPT_STR,
 		.offset = FIELD(serial),
@@ -158,6 +172,16 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 	if (conf->entry && !conf->load_address)
 		return err_set(e, -EINVAL,
 			"entry: only a raw image has one, and it needs load-address, too");
+	*key = conf->manifest ? "manifest" : "verify-key";
+	if (!conf->manifest != !conf->verify_key)
+		return err_set(e, -EINVAL,
+			"a verified boot needs both, a key and a manifest; only the %s is given",
+			conf->manifest ? "manifest" : "key");
+	*key = "manifest-version";
+	if (conf->manifest_version && !conf->manifest)
+		return err_set(e, -EINVAL,
+			"a lowest version of the manifest means nothing without a key and a "
+			"manifest");
 	*key = "cpu-host";
 	for (unsigned i = 0; i < conf->cpu_host.n; i++) {
 		const char *word = conf->cpu_host.v[i];
@@ -167,6 +191,17 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 				e, -EINVAL, "cpu-host: '%.64s' is no number of a host CPU", word);
 	}
 	return check_isolation(conf, key, e);
+}
+
+void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items)
+{
+	*items = (struct boot_items){ .n = 0 };
+	boot_items_file(items, "kernel", conf->kernel);
+	boot_items_file(items, "initrd", conf->initrd);
+	boot_items_file(items, "dtb", conf->dtb);
+	boot_items_text(items, "cmdline", conf->cmdline);
+	boot_items_number(items, "load-address", conf->load_address);
+	boot_items_number(items, "entry", conf->entry);
 }
 
 enum vm_arch vm_conf_arch(const struct vm_conf *conf)

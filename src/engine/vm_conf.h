@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/opt.h"
+#include "machine/boot_items.h"
 
 #define VM_PAGE		    4096u
 #define VM_HUGE_PAGE	    (2u << 20)
@@ -43,6 +44,8 @@ struct vm_conf {
 	char *dtb;		      /* arm64: a device tree in place of the generated one */
 	int arch;		      /* enum vm_arch; see vm_conf_arch() */
 	uint64_t load_address, entry; /* of a raw image, guest-physical; 0: not given */
+	char *verify_key, *manifest;  /* of a verified boot, or both NULL */
+	uint64_t manifest_version;    /* the lowest that is good */
 	char *serial;
 	bool hugepages;
 	/* Isolation of time and memory (docs/isolation.md). */
@@ -63,6 +66,9 @@ extern const struct opt vm_opts[];
  * -EINVAL with the option that is wrong in *key.
  */
 int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e);
+/* What the guest is booted from, in the order in which it is measured; not read yet. It points into
+ * `conf`. */
+void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items);
 /* The architecture of the guest: what is configured, else what its kernel is made for, else the
  * host's. Never VM_ARCH_AUTO. Reads the kernel file. */
 enum vm_arch vm_conf_arch(const struct vm_conf *conf);

@@ -35,6 +35,9 @@ static const struct {
 	{ "boot", "dtb", "dtb" },
 	{ "boot", "load-address", "load-address" },
 	{ "boot", "entry", "entry" },
+	{ "boot", "key", "verify-key" },
+	{ "boot", "manifest", "manifest" },
+	{ "boot", "min-version", "manifest-version" },
 	{ "cpus", "count", "cpus" },
 	{ "cpus", "host", "cpu-host" },
 };

@@ -34,7 +34,7 @@ def test_states_of_all_processes_in_order(place):
         s.until(lambda: s.ps()["one/rng0"]["restarts"] == 1 and s.state("one/rng0", "running"), "a restart")
         events = as_json(place.avp("events", "--json"))
         assert events[0]["event"] == "start" and events[0]["system"] == "s" and "name" not in events[0], events[0]
-        assert states(events, "one") == ["starting", "running"], events
+        assert states(events, "one") == ["waiting", "starting", "running"], events
         assert states(events, "one/rng0") == ["starting", "running", "restarting", "starting", "running"], events
         death = next(e for e in events if e.get("state") == "restarting")
         assert death["exit"] == -signal.SIGKILL and death["failures"] == 1, death
@@ -75,8 +75,8 @@ def test_following(place):
         s.state("two", "running")
         reader = subprocess.Popen([AVP, "events", "two", "--follow", "--json"], env=place.env, text=True,
                                   stdout=subprocess.PIPE)
-        seen = [json.loads(reader.stdout.readline()) for _ in range(2)]
-        assert states(seen, "two") == ["starting", "running"], seen
+        seen = [json.loads(reader.stdout.readline()) for _ in range(3)]
+        assert states(seen, "two") == ["waiting", "starting", "running"], seen
         s.ask(cmd="stop", vm="one")
         s.ask(cmd="stop")
         rest = [json.loads(line) for line in reader.stdout]
