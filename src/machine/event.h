@@ -2,7 +2,12 @@
 /* What a device of the board tells the owner of the machine. */
 #pragma once
 
-enum machine_event { MACHINE_POWER_OFF, MACHINE_RESET };
+enum machine_event {
+	MACHINE_POWER_OFF,
+	MACHINE_RESET,
+	MACHINE_WATCHDOG_PRETIMEOUT, /* the guest did not feed it, and has a second chance */
+	MACHINE_WATCHDOG_EXPIRED,    /* nor that */
+};
 
-/* Comes from a vCPU thread. */
+/* Comes from a vCPU thread; what a watchdog says, from that of the machine's loop. */
 typedef void machine_event_fn(void *arg, enum machine_event what);
