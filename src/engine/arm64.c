@@ -96,6 +96,7 @@ static int create_its(struct vm *vm, struct err *e)
 		rc = set_attr(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, &addr);
 	if (!rc)
 		rc = set_attr(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	vm->kvm.msi_devid = true;
 	return rc ? err_sys(e, rc, "cannot create the interrupt controller for MSI (GICv3 ITS)")
 		  : 0;
 }

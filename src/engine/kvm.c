@@ -281,7 +281,6 @@ int kvm_init(struct kvm *kvm, struct ev_loop *loop, const struct log *log, struc
 	}
 	kvm->max_routes = (unsigned)kvm_cap(kvm, KVM_CAP_IRQ_ROUTING);
 	kvm->any_length = kvm_cap(kvm, KVM_CAP_IOEVENTFD_ANY_LENGTH);
-	kvm->msi_devid = kvm_cap(kvm, KVM_CAP_MSI_DEVID);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ struct kvm {
 	unsigned max_routes; /* entries of the routing, and interrupt numbers in it */
 	bool any_length;     /* doorbells of length 0 */
 	uint32_t line_code;  /* of line 0 in KVM_IRQ_LINE; set by the architecture */
-	bool msi_devid;	     /* messages carry their sender (GICv3 ITS) */
+	bool msi_devid;	     /* messages carry their sender (GICv3 ITS); set by the architecture */
 
 	pthread_mutex_t lock; /* of all below */
 	unsigned line_users[KVM_LINES];
