@@ -2,6 +2,7 @@
 /* Command lines. */
 #include "cli/args.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -115,4 +116,19 @@ int cli_parse_system(
 	conf_errors_print(&errors, stderr);
 	conf_errors_free(&errors);
 	return EXIT_USAGE;
+}
+
+const struct conf_vm *cli_find_vm(const struct conf *conf, const char *name, struct err *e)
+{
+	const char *names[CONF_VMS_MAX], *near;
+
+	for (unsigned v = 0; v < conf->nvms; v++) {
+		names[v] = conf->vms[v].name;
+		if (!strcmp(names[v], name))
+			return &conf->vms[v];
+	}
+	near = opt_nearest(name, names, conf->nvms);
+	err_set(e, -EINVAL, "%s has no VM '%.64s'%s%s%s", conf->path, name,
+		near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+	return NULL;
 }

@@ -27,3 +27,6 @@ int cli_parse(const struct cli_spec *spec, int argc, char **argv, void *base, ch
  * caller's. The file's errors are printed. */
 int cli_parse_system(
 	const struct cli_spec *spec, int argc, char **argv, void *base, struct conf **conf);
+
+/* The VM of that name; NULL with a message that names the nearest. */
+const struct conf_vm *cli_find_vm(const struct conf *conf, const char *name, struct err *e);

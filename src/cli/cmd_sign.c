@@ -50,21 +50,6 @@ static const struct cli_spec sign_spec = {
 	.max_words = 2,
 };
 
-static const struct conf_vm *find_vm(const struct conf *conf, const char *name, struct err *e)
-{
-	const char *names[CONF_VMS_MAX], *near;
-
-	for (unsigned v = 0; v < conf->nvms; v++) {
-		names[v] = conf->vms[v].name;
-		if (!strcmp(names[v], name))
-			return &conf->vms[v];
-	}
-	near = opt_nearest(name, names, conf->nvms);
-	err_set(e, -EINVAL, "%s has no VM '%.64s'%s%s%s", conf->path, name,
-		near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-	return NULL;
-}
-
 /* All of it or nothing, even if the power fails. */
 static int write_file(const char *path, const char *text, struct err *e)
 {
@@ -126,7 +111,7 @@ static int run(const struct sign_args *a, char **words, struct err *e)
 		conf_errors_free(&errors);
 		return err_set(e, -EINVAL, "%s is not right", words[0]);
 	}
-	vm = find_vm(conf, words[1], e);
+	vm = cli_find_vm(conf, words[1], e);
 	rc = vm ? sign(a, vm, e) : -EINVAL;
 	conf_free(conf);
 	return rc;

@@ -267,8 +267,6 @@ static void add_power_key(struct writer *w)
 	begin_primecell(w, "pl061", ARM64_GPIO, ARM64_SPI_GPIO);
 	prop_empty(w, "gpio-controller");
 	prop_u32(w, "#gpio-cells", 2);
-	prop_empty(w, "interrupt-controller");
-	prop_u32(w, "#interrupt-cells", 2);
 	prop_u32(w, "clocks", PH_CLOCK);
 	prop_string(w, "clock-names", "apb_pclk");
 	prop_u32(w, "phandle", PH_GPIO);
@@ -416,6 +414,11 @@ int dtree_build(const struct dtree_board *b, void *buf, size_t len, struct err *
 	if (!w.rc)
 		w.rc = fdt_finish(buf);
 	return w.rc ? failed(w.rc, e) : 0;
+}
+
+size_t dtree_size(const void *fdt)
+{
+	return fdt_totalsize(fdt);
 }
 
 /* The node /chosen, made if it is not there; or a failure of libfdt. */

@@ -37,9 +37,13 @@ struct dtree_board {
  * the GIC's target lists (Linux, arch/arm64/kvm/sys_regs.c). */
 uint64_t dtree_mpidr(unsigned id);
 
-/* Writes the tree into `buf` of `len` bytes, all of which it may use. -ENOSPC if it does not fit.
+/* Writes the tree of `board` into `buf` of `len` bytes, all of which it may use. -ENOSPC if it does
+ * not fit.
  */
 int dtree_build(const struct dtree_board *board, void *buf, size_t len, struct err *e);
+
+/* The bytes of a tree that was written by one of these. */
+size_t dtree_size(const void *fdt);
 
 /* Checks a tree of unknown origin, `size` bytes at the start of `buf`, and sets its /chosen. `name`
  * is for messages. -EINVAL with a reason, -ENOSPC if `len` bytes are too few. */
