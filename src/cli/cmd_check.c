@@ -8,11 +8,13 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "host/switch.h"
+#include "system/isolation.h"
 #include "system/plan.h"
 #include "system/rundir.h"
 
 struct check_args {
 	bool json;
+	bool host;
 };
 
 static const struct opt check_opts[] = {
@@ -20,15 +22,21 @@ static const struct opt check_opts[] = {
 		.type = OPT_BOOL,
 		.offset = offsetof(struct check_args, json),
 		.help = "the plan as one JSON object" },
+	{ .name = "host",
+		.type = OPT_BOOL,
+		.offset = offsetof(struct check_args, host),
+		.help = "also whether this host can isolate as the file says" },
 	OPT_END,
 };
 
 static const struct cli_spec check_spec = {
-	.usage = "avp check SYSTEM.yaml [--json]",
+	.usage = "avp check SYSTEM.yaml [--json] [--host]",
 	.about = "Checks a system file and prints what it means: every key with its value, those "
 		 "that\n"
 		 "the file does not name in parentheses, and the processes it will become.\n"
-		 "Exit status: 0 correct, 2 errors, which were printed.\n",
+		 "Exit status: 0 correct, 2 errors, which were printed; with --host also 2 if a VM "
+		 "has\n"
+		 "'isolation: required' and this host cannot give it.\n",
 	.opts = check_opts,
 	.min_words = 1,
 	.max_words = 1,
@@ -240,28 +248,75 @@ static cJSON *json_plan(const struct conf *conf, const struct plan *plan, const 
 	return o;
 }
 
-static int check(const struct conf *conf, bool json)
+static bool is_fatal(const struct conf *conf, const struct shortfall *f)
+{
+	return conf_isolation(conf, f->vm) == VM_ISOLATION_REQUIRED;
+}
+
+static void print_host(const struct conf *conf, const struct shortfalls *list)
+{
+	printf("\nThis host\n");
+	if (!list->n)
+		printf("    can isolate as the file says\n");
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct shortfall *f = &list->v[i];
+
+		printf("    %s: %s: %s%s\n", f->vm->name, f->key, f->text,
+			is_fatal(conf, f) ? " [required]" : "");
+	}
+}
+
+static cJSON *json_host(const struct conf *conf, const struct shortfalls *list)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct shortfall *f = &list->v[i];
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(o, "vm", f->vm->name);
+		cJSON_AddStringToObject(o, "key", f->key);
+		cJSON_AddStringToObject(o, "reason", f->text);
+		cJSON_AddBoolToObject(o, "required", is_fatal(conf, f));
+		cJSON_AddItemToArray(array, o);
+	}
+	return array;
+}
+
+static int check(const struct conf *conf, const struct check_args *args)
 {
 	autofree char *run_dir = rundir_path(conf->name);
+	struct shortfalls lacks = { 0 };
 	struct plan *plan = NULL;
 	struct err e = { 0 };
+	int status = EXIT_OK;
 
 	if (!run_dir || plan_make(&plan, conf, run_dir, &e)) {
 		fprintf(stderr, "%s: %s\n", conf->path, e.msg);
 		return EXIT_USAGE;
 	}
-	if (json) {
+	if (args->host)
+		isolation_check(&lacks, conf);
+	if (args->json) {
 		cJSON *o = json_plan(conf, plan, run_dir);
-		char *text = cJSON_Print(o);
+		char *text;
 
+		if (args->host)
+			cJSON_AddItemToObject(o, "host", json_host(conf, &lacks));
+		text = cJSON_Print(o);
 		puts(text ? text : "");
 		cJSON_free(text);
 		cJSON_Delete(o);
 	} else {
 		print_plan(conf, plan, run_dir);
+		if (args->host)
+			print_host(conf, &lacks);
 	}
+	if (lacks.fatal)
+		status = EXIT_USAGE;
+	shortfalls_free(&lacks);
 	plan_free(plan);
-	return EXIT_OK;
+	return status;
 }
 
 int cmd_check(int argc, char **argv)
@@ -272,7 +327,7 @@ int cmd_check(int argc, char **argv)
 
 	if (r != CLI_GO)
 		return r;
-	r = check(conf, args.json);
+	r = check(conf, &args);
 	conf_free(conf);
 	return r;
 }

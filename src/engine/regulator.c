@@ -73,21 +73,23 @@ static int open_counter(const struct vm_conf *conf, struct err *e)
 		.wakeup_events = 1,
 	};
 	long fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	const char *word = vm_llc_event_words[conf->llc_event];
+	const char *word = conf->llc_event == VM_LLC_EVENT_AUTO
+				   ? "misses of the last-level cache"
+				   : vm_llc_event_words[conf->llc_event];
 
 	if (fd >= 0)
 		return (int)fd;
 	if (errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV)
 		return err_set(e, -ENOTSUP,
-			"this computer has no hardware counter for the event '%s' (virtual "
-			"machines often have none; perf list shows what there is)",
+			"this computer has no hardware counter for %s (virtual machines often have "
+			"none; perf list shows what there is)",
 			word);
 	if (errno == EACCES || errno == EPERM)
 		return err_set(e, -EACCES,
-			"this user may not count '%s': CAP_PERFMON, or 1 or less in "
+			"this user may not count %s: CAP_PERFMON, or 1 or less in "
 			"/proc/sys/kernel/perf_event_paranoid, is needed",
 			word);
-	return err_sys(e, -errno, "cannot open a counter for '%s'", word);
+	return err_sys(e, -errno, "cannot open a counter for %s", word);
 }
 
 int regulator_probe(const struct vm_conf *conf, struct err *e)

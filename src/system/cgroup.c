@@ -21,7 +21,7 @@
 
 #define CPU_PERIOD_US 100000u /* the kernel's default */
 #define CPU_MAX_US    1000u   /* the least quota that it takes */
-#define EMPTY_TRIES   300u    /* of 10 ms, for killed processes to be gone */
+#define EMPTY_TRIES   200u    /* of 10 ms, for killed processes to be gone */
 
 struct cgroup {
 	struct cgroup *next;
@@ -116,7 +116,7 @@ static int find_parent(const char *given, char **path, struct err *e)
 static int put(const char *path, const char *file, const char *text, struct err *e)
 {
 	autofree char *name = join(path, file);
-	autoclose int fd = name ? open(name, O_WRONLY | O_CLOEXEC) : -1;
+	autoclose int fd = name ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
 	int r = fd < 0 ? -errno : fd_write_full(fd, text, strlen(text));
 
 	return r ? err_sys(e, r, "cannot write '%s' to %s/%s", text, path, file) : 0;
@@ -224,13 +224,11 @@ int cgroups_probe(const char *parent, unsigned need, struct err *e)
 	return r ? r : probe_parent(path, need, e);
 }
 
-/* Kills what is left in a group and its children, and waits until they are empty. */
-static int kill_group(const char *path, struct err *e)
+/* Waits until no process is in a group or its children. */
+static int wait_empty(const char *path, struct err *e)
 {
 	char text[256];
 
-	/* The kernel has cgroup.kill since 5.14; without it the processes must end themselves. */
-	put(path, "cgroup.kill", "1", NULL);
 	for (unsigned i = 0; i < EMPTY_TRIES; i++) {
 		int r = read_file(path, "cgroup.events", text, sizeof(text));
 
@@ -238,7 +236,35 @@ static int kill_group(const char *path, struct err *e)
 			return r == -ENOENT ? 0 : r;
 		poll(NULL, 0, 10);
 	}
-	return err_set(e, -EBUSY, "processes in %s do not end", path);
+	return err_set(e, -EBUSY,
+		"the control group %s has living processes; another system of that name?", path);
+}
+
+/* The kernel's files vanish with their group and cannot be unlinked; those of a copy can. */
+static void remove_one(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_REG)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(path);
+}
+
+static bool has_children(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && (entry = readdir(dir)))
+		found |= entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return found;
 }
 
 /* Removes a group with its children; no process may be in it. */
@@ -251,11 +277,11 @@ static void remove_group(const char *path)
 		autofree char *child = join(path, entry->d_name);
 
 		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && child)
-			rmdir(child);
+			remove_one(child);
 	}
 	if (dir)
 		closedir(dir);
-	rmdir(path);
+	remove_one(path);
 }
 
 static int make_group(const char *path, struct err *e)
@@ -294,10 +320,6 @@ static int make_folders(struct cgroups *g, struct err *e)
 {
 	int r = make_group(g->avp, e);
 
-	if (!r && access(g->path, F_OK) == 0) {
-		r = kill_group(g->path, e);
-		remove_group(g->path);
-	}
 	return r ? r : make_group(g->path, e);
 }
 
@@ -312,6 +334,25 @@ static int move_away(struct cgroups *g, struct err *e)
 	if (!r)
 		r = put(g->rest, "cgroup.procs", "0", e);
 	g->moved = !r;
+	return r;
+}
+
+int cgroups_clean(const char *parent, const char *system, struct err *e)
+{
+	autofree char *where = NULL, *path = NULL;
+	int r;
+
+	if (find_parent(parent, &where, NULL))
+		return 0;
+	if (asprintf(&path, "%s/avp/%s", where, system) < 0) {
+		path = NULL;
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	if (access(path, F_OK))
+		return 0;
+	r = wait_empty(path, e);
+	if (!r)
+		remove_group(path);
 	return r;
 }
 
@@ -358,7 +399,7 @@ static void move_back(struct cgroups *g)
 	pass_on(g->avp, g->need, '-', NULL);
 	pass_on(g->parent, g->need & ~g->before, '-', NULL);
 	if (!put(g->parent, "cgroup.procs", "0", NULL))
-		rmdir(g->rest);
+		remove_one(g->rest);
 }
 
 static void free_list(struct cgroup *list)
@@ -366,7 +407,7 @@ static void free_list(struct cgroup *list)
 	while (list) {
 		struct cgroup *next = list->next;
 
-		rmdir(list->path);
+		remove_one(list->path);
 		close_fd(&list->procs);
 		free(list->path);
 		free(list);
@@ -381,8 +422,10 @@ void cgroups_close(struct cgroups *g)
 	free_list(g->list);
 	if (g->path && !access(g->path, F_OK)) {
 		move_back(g);
-		rmdir(g->path);
-		rmdir(g->avp);
+		remove_one(g->path);
+		/* Other systems may be in it. */
+		if (!has_children(g->avp))
+			remove_one(g->avp);
 	}
 	free(g->parent);
 	free(g->avp);
@@ -402,7 +445,7 @@ int cgroup_add(struct cgroups *groups, const char *vm, struct cgroup **out, stru
 	c->path = join(groups->path, vm);
 	procs = c->path ? join(c->path, "cgroup.procs") : NULL;
 	r = procs ? make_group(c->path, e) : err_set(e, -ENOMEM, "out of memory");
-	c->procs = r ? -1 : open(procs, O_WRONLY | O_CLOEXEC);
+	c->procs = r ? -1 : open(procs, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (!r && c->procs < 0)
 		r = err_sys(e, -errno, "cannot open %s", procs);
 	if (r) {

@@ -46,11 +46,14 @@ unsigned cgroup_limits_need(const struct cgroup_limits *limits);
  */
 int cgroups_probe(const char *parent, unsigned need, struct err *e);
 
+/* Removes what a killed predecessor of the same name left; its processes, which die with it, may
+ * take a moment. -EBUSY if there are living ones after that. */
+int cgroups_clean(const char *parent, const char *system, struct err *e);
+
 /*
- * Makes the system's groups' folder with the controllers `need`. What a killed predecessor of the
- * same name left there is removed, its processes killed. In a delegated group this process moves
- * into a group of its own beside those of the VMs, because a group with controllers for its
- * children may not have processes itself.
+ * Makes the system's folder of groups with the controllers `need`. In a delegated group this
+ * process moves into a group of its own beside those of the VMs, because a group with controllers
+ * for its children may not have processes itself.
  */
 int cgroups_open(struct cgroups **groups, const char *parent, const char *system, unsigned need,
 	struct err *e);

@@ -33,6 +33,7 @@ static const struct opt system_opts[] = {
 
 const struct conf_section conf_system_sections[] = {
 	{ .table = system_opts },
+	{ .table = conf_isolation_opts, .offset = SYSTEM(isolation) },
 	{ .name = NULL },
 };
 

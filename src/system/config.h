@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "engine/vm_conf.h"
+#include "system/conf_isolation.h"
 #include "system/conf_policy.h"
 #include "system/jail.h"
 #include "virtio/device.h"
@@ -47,6 +48,8 @@ struct conf_vm {
 	struct vm_conf machine;
 	struct conf_keys keys; /* rows of vm_opts */
 	struct conf_policy policy;
+	struct cgroup_limits cgroup;
+	struct resctrl_limits resctrl;
 	struct conf_keys given; /* what the file gives of the tables in conf_vm_sections */
 	struct conf_device *devices;
 	unsigned ndevices;
@@ -64,6 +67,7 @@ struct conf {
 	char *dir;	   /* its folder, absolute: where processes run, and relative paths start */
 	char *name;	   /* of the system: the file's name without suffix if it does not say */
 	int jail;	   /* enum jail_mode */
+	int isolation;	   /* enum vm_isolation, of VMs that do not say: conf_isolation() */
 	uint32_t grace_ms; /* from the power button to force */
 	struct conf_keys given; /* what the file gives of the tables in conf_system_sections */
 	struct conf_vm *vms;
@@ -97,6 +101,9 @@ void conf_errors_free(struct conf_errors *errors);
 const char *conf_value(const struct conf_keys *keys, const struct opt *table, const char *name);
 const struct conf_key *conf_key_find(const struct conf_keys *keys, const char *name);
 struct conf_switch *conf_switch_find(const struct conf *conf, const char *name);
+
+/* enum vm_isolation that holds for a VM. */
+int conf_isolation(const struct conf *conf, const struct conf_vm *vm);
 
 struct conf_reader;
 struct yaml_node;

@@ -21,6 +21,16 @@ const struct conf_section conf_vm_sections[] = {
 		.table = conf_ready_opts,
 		.offset = VM(policy.ready),
 		.check = conf_ready_check },
+	{ .name = "sched" },
+	{ .name = "llc-budget" },
+	{ .name = "cgroup",
+		.table = conf_cgroup_opts,
+		.offset = VM(cgroup),
+		.check = conf_cgroup_check },
+	{ .name = "resctrl",
+		.table = conf_resctrl_opts,
+		.offset = VM(resctrl),
+		.check = conf_resctrl_check },
 	{ .name = NULL },
 };
 
@@ -40,6 +50,12 @@ static const struct {
 	{ "boot", "min-version", "manifest-version" },
 	{ "cpus", "count", "cpus" },
 	{ "cpus", "host", "cpu-host" },
+	{ "sched", "policy", "sched-policy" },
+	{ "sched", "priority", "sched-priority" },
+	{ "sched", "devices", "sched-devices" },
+	{ "llc-budget", "misses", "llc-misses" },
+	{ "llc-budget", "period", "llc-period" },
+	{ "llc-budget", "event", "llc-event" },
 };
 
 static struct conf_slot vm_slot(struct conf_vm *vm, const char *key, const struct opt *o)

@@ -276,6 +276,10 @@ static void plan_monitor(struct planner *p, const struct conf_vm *vm)
 	proc->vm = vm;
 	add_common(p, proc);
 	add_keys(p, proc, &vm->keys);
+	if (conf_isolation(p->conf, vm) != vm->machine.isolation) {
+		add_arg(p, proc, "--isolation");
+		add_arg(p, proc, "%s", vm_isolation_words[conf_isolation(p->conf, vm)]);
+	}
 	for (unsigned i = 0; i < vm->ndevices; i++)
 		add_monitor_device(p, proc, vm, &vm->devices[i]);
 }

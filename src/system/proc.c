@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -49,9 +50,23 @@ static int arrange_fds(const struct proc_spec *spec, const struct ends *ends)
 	return close_range(n, ~0u, 0) ? -errno : 0;
 }
 
+static int put_in_place(const struct proc_place *place)
+{
+	struct sched_param param = { .sched_priority = place->priority };
+	int r = 0;
+
+	for (unsigned i = 0; i < place->njoin; i++)
+		if (write(place->join[i], "0", 1) != 1)
+			r = -errno;
+	if (place->priority && sched_setscheduler(0, place->policy, &param))
+		r = -errno;
+	return r;
+}
+
 /* Does not return. What goes wrong here is said on the log. */
 static void run_child(const struct proc_spec *spec, const struct ends *ends, pid_t parent)
 {
+	int placed = put_in_place(&spec->place);
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -64,6 +79,12 @@ static void run_child(const struct proc_spec *spec, const struct ends *ends, pid
 	if (arrange_fds(spec, ends) || chdir(spec->dir)) {
 		dprintf(STDERR_FILENO, "cannot start %s: %s\n", spec->argv[1], strerror(errno));
 		_exit(1);
+	}
+	if (placed) {
+		dprintf(STDERR_FILENO, "cannot join control group, cache share or policy: %s\n",
+			strerror(-placed));
+		if (spec->place.required)
+			_exit(2);
 	}
 	execv(SELF, spec->argv);
 	dprintf(STDERR_FILENO, "cannot run %s: %s\n", SELF, strerror(errno));

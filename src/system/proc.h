@@ -38,11 +38,20 @@ struct proc {
 	bool line_cut; /* the rest of an overlong line is being dropped */
 };
 
+/* Where a process is put between fork and exec. */
+struct proc_place {
+	int join[2]; /* descriptors of files into which it writes "0" to be in a group */
+	unsigned njoin;
+	int policy, priority; /* sched_setscheduler(2); priority 0: as this process */
+	bool required;	      /* it does not start if any of this fails */
+};
+
 struct proc_spec {
 	char *const *argv; /* for /proc/self/exe */
 	const char *dir;   /* working folder */
 	const int *fds;	   /* it gets them as descriptors 4, 5, ...; not taken over */
 	unsigned nfds;
+	struct proc_place place;
 };
 
 /* `events` outlives the process. The process is killed when this one dies. */

@@ -244,7 +244,7 @@ int resctrl_open(struct resctrl **out, const char *path, struct err *e)
 	r->resources[MB] = (struct resource){ .key = "mb", .name = "MB" };
 	rc = read_file(r, "schemata", schemata, sizeof(schemata));
 	if (rc)
-		err_sys(e, rc,
+		err_set(e, rc,
 			"no resource control at %s (its processor must have RDT, QoS or MPAM, and "
 			"its kernel resctrl: mount -t resctrl none " RESCTRL_PATH ")",
 			r->path);

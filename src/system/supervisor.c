@@ -180,6 +180,39 @@ static int set_up(struct supervisor *s, struct err *e)
 	return r ? r : control_open(&s->control, s, e);
 }
 
+/* What the host cannot give, each in a line and an event. Where the monitor says it in its log,
+ * too, only what keeps the system from starting. */
+static void report(struct supervisor *s, const struct shortfalls *list)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct shortfall *f = &list->v[i];
+		bool fatal = conf_isolation(s->conf, f->vm) == VM_ISOLATION_REQUIRED;
+
+		if (fatal)
+			log_error(&s->log, "%s: %s: %s", f->vm->name, f->key, f->text);
+		else if (!f->monitors)
+			log_warn(&s->log, "%s: %s: %s; going on without it", f->vm->name, f->key,
+				f->text);
+		supervisor_event(s, f->vm->name, "shortfall",
+			event_text(event_text(NULL, "key", f->key), "reason", f->text));
+	}
+}
+
+/* Groups for the VMs. If the host lacks what one must have, nothing is to be started. */
+static int isolate(struct supervisor *s, struct err *e)
+{
+	struct shortfalls list = { 0 };
+	int r = isolation_open(&s->isolation, s->conf, false, &list, e);
+
+	report(s, &list);
+	if (!r && list.fatal) {
+		log_error(&s->log, "'isolation: required' cannot be met here; nothing was started");
+		s->status = MONITOR_USAGE;
+	}
+	shortfalls_free(&list);
+	return r;
+}
+
 static void tear_down(struct supervisor *s)
 {
 	control_close(s->control);
@@ -189,6 +222,7 @@ static void tear_down(struct supervisor *s)
 		unit_finish(&s->units[i]);
 	free(s->units);
 	plan_free(s->plan);
+	isolation_close(s->isolation);
 	if (s->loop) {
 		ev_timer_stop(&s->end_timer);
 		ev_task_cancel(&s->look);
@@ -209,6 +243,22 @@ static void say_what(struct supervisor *s)
 		s->conf->nswitches, s->conf->nswitches == 1 ? "" : "es", s->run_dir);
 }
 
+static int run(struct supervisor *s, struct err *e)
+{
+	int r;
+
+	say_what(s);
+	supervisor_event(s, NULL, "start",
+		event_text(event_text(NULL, "system", s->conf->name), "version", AVP_VERSION));
+	sequence_init(s);
+	ev_task_post(&s->look);
+	r = ev_run(s->loop);
+	if (r)
+		err_sys(e, r, "the event loop failed");
+	supervisor_event(s, NULL, "end", event_number(NULL, "status", r ? 1 : s->status));
+	return r;
+}
+
 int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
 {
 	struct supervisor s = { .conf = conf, .run_dir = run_dir, .signal_fd = -1 };
@@ -218,17 +268,10 @@ int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e)
 	log_init(&s.log, STDERR_FILENO, conf->name);
 	s.start_ns = ev_now_ns();
 	r = set_up(&s, e);
-	if (!r) {
-		say_what(&s);
-		supervisor_event(&s, NULL, "start",
-			event_text(event_text(NULL, "system", conf->name), "version", AVP_VERSION));
-		sequence_init(&s);
-		ev_task_post(&s.look);
-		r = ev_run(s.loop);
-		if (r)
-			err_sys(e, r, "the event loop failed");
-		supervisor_event(&s, NULL, "end", event_number(NULL, "status", r ? 1 : s.status));
-	}
+	if (!r)
+		r = isolate(&s, e);
+	if (!r && !s.status)
+		r = run(&s, e);
 	tear_down(&s);
 	return r ? r : s.status;
 }

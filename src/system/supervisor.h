@@ -8,6 +8,7 @@
 /*
  * Runs the system to its end in the run-time folder `run_dir`, which the caller has created.
  * Reports to standard output, the processes' logs go to standard error. Returns the exit status: 0
- * if all guests powered off cleanly, 2 if a process found its configuration wrong, else 1.
+ * if all guests powered off cleanly, 2 if a process found its configuration wrong or the
+ * host cannot isolate as it must, else 1.
  */
 int supervisor_run(const struct conf *conf, const char *run_dir, struct err *e);

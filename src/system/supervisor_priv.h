@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "system/config.h"
+#include "system/isolation.h"
 #include "system/events.h"
 #include "system/logfile.h"
 #include "system/order.h"
@@ -86,6 +87,7 @@ struct supervisor {
 	unsigned nunits;
 	struct control *control;
 	struct events *events;
+	struct isolation *isolation;
 	int signal_fd;
 	struct ev_fd signals;
 	unsigned signals_seen;

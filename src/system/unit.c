@@ -190,6 +190,8 @@ void unit_start(struct unit *u)
 		.nfds = u->plan->nsockets };
 	struct err e = { 0 };
 
+	if (u->plan->vm)
+		spec.place = isolation_place(u->s->isolation, u->plan->vm, !unit_is_vm(u));
 	u->starts++;
 	u->started_ns = ev_now_ns();
 	if (unit_is_vm(u)) {

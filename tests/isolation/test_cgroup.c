@@ -215,28 +215,33 @@ static void test_life(struct tap *t)
 	CHECK(t, remove_real(&real));
 }
 
-/* As after kill -9: groups are there, and a process in one of them. */
+/* As after kill -9: groups are there, and processes in them. */
 static void test_predecessor(struct tap *t)
 {
 	struct cgroups *first = NULL, *second = NULL;
 	struct cgroup *ivi = NULL;
 	struct err e = { 0 };
 	struct real real;
-	int status = 0;
 	pid_t child;
 
 	if (!make_real(&real)) {
 		tap_skip(t, "this user may make no control group of version 2 here");
 		return;
 	}
+	CHECK_EQ(t, cgroups_clean(real.parent, "cockpit", &e), 0);
 	CHECK_EQ(t, cgroups_open(&first, real.parent, "cockpit", 0, &e), 0);
 	REQUIRE(t, first && !cgroup_add(first, "ivi", &ivi, &e));
 	child = start_child(t, ivi);
-	/* The killed supervisor's children die with it; here the new one has to see to it. */
 	enter(real.parent);
+	/* Whoever lives is not touched. */
+	CHECK_EQ(t, cgroups_clean(real.parent, "cockpit", &e), -EBUSY);
+	CHECK(t, strstr(e.msg, "living processes") != NULL);
+	CHECK_EQ(t, kill(child, 0), 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	CHECK_EQ(t, cgroups_clean(real.parent, "cockpit", &e), 0);
 	CHECK_EQ(t, cgroups_open(&second, real.parent, "cockpit", 0, &e), 0);
-	CHECK_EQ(t, waitpid(child, &status, 0), child);
-	CHECK(t, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK_EQ(t, cgroup_add(second, "ivi", &ivi, &e), 0);
 	cgroups_close(second);
 	cgroups_close(first);
 	CHECK(t, remove_real(&real));
