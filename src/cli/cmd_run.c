@@ -28,7 +28,7 @@ static const struct opt run_opts[] = {
 		.offset = offsetof(struct run_args, board),
 		.def = "auto",
 		.words = board_mode_words,
-		.help = "emulated computer to run in; auto: if there is no virtualization here" },
+		.help = "emulated computer to run in; auto: if the guests cannot run here" },
 	OPT_END,
 };
 
@@ -78,19 +78,20 @@ static int find_paths(struct paths *p, const struct conf *conf, struct err *e)
 	return 0;
 }
 
-/* What the guests are for, by their kernels: a Linux Image for arm64 has "ARM\\x64" at byte 56. */
-static const char *guests_arch(const struct conf *conf)
+/* What the guests are for; one computer cannot run guests of two architectures. */
+static int guests_arch(const struct conf *conf, const char **arch, struct err *e)
 {
+	*arch = NULL;
 	for (unsigned v = 0; v < conf->nvms; v++) {
-		const char *kernel = conf->vms[v].machine.kernel;
-		autofclose FILE *f = kernel ? fopen(kernel, "re") : NULL;
-		char head[60] = "";
+		const char *own = vm_arch_words[vm_conf_arch(&conf->vms[v].machine)];
 
-		if (f && fread(head, 1, sizeof(head), f) == sizeof(head) &&
-			!memcmp(head + 56, "ARMd", 4))
-			return "arm64";
+		if (*arch && strcmp(*arch, own) != 0)
+			return err_set(e, -EINVAL,
+				"VM '%s' is for %s, VM '%s' for %s: a system runs on one computer",
+				conf->vms[0].name, *arch, conf->vms[v].name, own);
+		*arch = own;
 	}
-	return NULL;
+	return 0;
 }
 
 static int run_in_board(
@@ -121,23 +122,27 @@ static int run_in_board(
 	return board_run(&job, e);
 }
 
-/* Where the system is to run: in the board of that architecture, or here (NULL). */
-static const struct board_arch *choose(int mode, const char *guests)
+/* Runs it in the board, or here. */
+static int run_somewhere(const struct conf *conf, int mode, const char *run_dir, struct err *e)
 {
+	const struct board_arch *board;
+	const char *guests;
 	char why[256];
-	const struct board_arch *arch = board_choose(mode, guests, why, sizeof(why));
+	int r = guests_arch(conf, &guests, e);
 
+	if (r)
+		return r;
+	board = board_choose(mode, guests, why, sizeof(why));
 	if (why[0])
 		printf("%s: running in the emulated board instead (--board none: try anyway)\n",
 			why);
 	fflush(stdout);
-	return arch;
+	return board ? run_in_board(conf, board, run_dir, e) : supervisor_run(conf, run_dir, e);
 }
 
-static int run(const struct conf *conf, int board)
+static int run(const struct conf *conf, int mode)
 {
 	autofree char *run_dir = rundir_path(conf->name);
-	const struct board_arch *arch;
 	struct err e = { 0 };
 	int lock, r;
 
@@ -148,8 +153,7 @@ static int run(const struct conf *conf, int board)
 		fprintf(stderr, "%s: %s\n", conf->name, e.msg);
 		return EXIT_FAULT;
 	}
-	arch = choose(board, guests_arch(conf));
-	r = arch ? run_in_board(conf, arch, run_dir, &e) : supervisor_run(conf, run_dir, &e);
+	r = run_somewhere(conf, mode, run_dir, &e);
 	rundir_remove(run_dir, lock);
 	if (r >= 0)
 		return r;
