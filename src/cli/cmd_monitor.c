@@ -83,6 +83,15 @@ static void press_power_button(struct monitor *m)
 	log_warn(&m->log, "power button pressed, but the guest does not listen to it yet");
 }
 
+/* "throttle PERCENT". */
+static bool is_throttle(struct monitor *m, const char *cmd)
+{
+	const char word[] = "throttle ";
+
+	return !strncmp(cmd, word, strlen(word)) &&
+	       !monitor_throttle_set(&m->throttle, cmd + strlen(word));
+}
+
 /* Commands of the supervisor; an unknown one is answered, so that a mismatch of versions shows. */
 static void on_command(struct monitor *m, const char *cmd)
 {
@@ -96,7 +105,7 @@ static void on_command(struct monitor *m, const char *cmd)
 		vm_pause(m->vm);
 	else if (!strcmp(cmd, "resume"))
 		vm_resume(m->vm);
-	else if (strcmp(cmd, "status") != 0) {
+	else if (strcmp(cmd, "status") != 0 && !is_throttle(m, cmd)) {
 		log_warn(&m->log, "unknown command on the control descriptor");
 		tell(m, "{\"event\":\"error\",\"reason\":\"unknown command\"}");
 		return;
@@ -171,6 +180,8 @@ static int open_all(struct monitor *m, struct err *e)
 	if (!rc)
 		rc = vm_create(&m->vm, &m->args.conf, m->loop, &m->log, &m->events, e);
 	if (!rc)
+		monitor_throttle_init(&m->throttle, m->vm, m->loop);
+	if (!rc)
 		rc = monitor_serial_open(&m->serial, m->args.conf.serial, &m->log, e);
 	if (!rc && m->args.conf.serial)
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
@@ -211,6 +222,7 @@ static int set_up(struct monitor *m, struct err *e)
 
 static void tear_down(struct monitor *m)
 {
+	monitor_throttle_stop(&m->throttle);
 	vm_destroy(m->vm);
 	monitor_serial_close(&m->serial);
 	ev_fd_del(&m->signals);

@@ -41,6 +41,14 @@ struct monitor_serial {
 	struct termios saved;
 };
 
+/* The guest's share of the time. */
+struct monitor_throttle {
+	struct vm *vm;
+	struct ev_timer timer;
+	unsigned percent; /* 100: not throttled */
+	bool holds;	  /* its processors, at the moment */
+};
+
 /* Exit status: the boot could not be verified (docs/architecture.md). */
 #define EXIT_REFUSED 14
 
@@ -52,6 +60,7 @@ struct monitor {
 	struct vm *vm;
 	struct vm_events events;
 	struct monitor_serial serial;
+	struct monitor_throttle throttle;
 	int signal_fd;
 	struct ev_fd signals, control;
 	unsigned interrupts; /* SIGINTs seen */
@@ -87,3 +96,10 @@ const char *monitor_device_name(const struct monitor_device *d);
 
 /* Closes the jail, leaving what KVM and the devices need. After all is open, before any thread. */
 int monitor_jail(const struct monitor *m, struct err *e);
+
+/* With the guest's machine and its loop. */
+void monitor_throttle_init(struct monitor_throttle *t, struct vm *vm, struct ev_loop *loop);
+/* "1" to "100": percent of the time in which the processors may run. -EINVAL: something else. */
+int monitor_throttle_set(struct monitor_throttle *t, const char *percent);
+/* Before the machine and the loop go. Accepts a zeroed structure. */
+void monitor_throttle_stop(struct monitor_throttle *t);

@@ -147,7 +147,7 @@ int vm_isolate(struct vm *vm, struct err *e)
 
 static void on_hold(void *arg, bool hold)
 {
-	vm_hold(arg, hold);
+	vm_hold(arg, VM_HOLD_BUDGET, hold);
 }
 
 static int start_regulator(struct vm *vm, struct err *e)

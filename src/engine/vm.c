@@ -317,10 +317,10 @@ void vm_resume(struct vm *vm)
 	set_want(vm, VCPU_PAUSE, VCPU_RUN);
 }
 
-void vm_hold(struct vm *vm, bool hold)
+void vm_hold(struct vm *vm, enum vm_holder who, bool hold)
 {
 	pthread_mutex_lock(&vm->lock);
-	vm->held = hold;
+	vm->held = hold ? vm->held | who : vm->held & ~(unsigned)who;
 	pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
 	if (hold)

@@ -73,6 +73,11 @@ bool vm_power_button(struct vm *vm);
 /* Stops the processors where they are / lets them go on. */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
+/* Who keeps the processors out of the guest for moments; independent of each other and of a pause.
+ */
+enum vm_holder { VM_HOLD_BUDGET = 1, VM_HOLD_THROTTLE = 2 };
+/* Keeps them out / lets them in again. Does not wait for them. Any thread. */
+void vm_hold(struct vm *vm, enum vm_holder who, bool hold);
 /* Ends the guest by force. */
 void vm_quit(struct vm *vm);
 /* "running", "suspended", "paused" or "ended". */

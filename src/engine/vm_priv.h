@@ -41,7 +41,7 @@ struct vm {
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
 	enum vcpu_want want;
-	bool held;	/* by the regulator: VCPU_RUN has to wait */
+	unsigned held;	/* enum vm_holder, as bits: VCPU_RUN has to wait */
 	bool suspended; /* to RAM, by the guest */
 	bool has_ended;
 	enum vm_end end;
@@ -56,10 +56,6 @@ struct vm {
 /* The first reason counts. Any thread. */
 void vm_end_with(struct vm *vm, enum vm_end why, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* Keeps the processors out of the guest / lets them in again; a pause by the owner is something
- * else. Does not wait for them. Any thread. */
-void vm_hold(struct vm *vm, bool hold);
 
 /* isolate.c */
 

@@ -191,8 +191,7 @@ void conf_after_free(void *section)
 	free(p->after);
 }
 
-/* The index of a VM; CONF_VMS_MAX, with an error, if there is none. */
-static unsigned find_vm(struct conf_reader *r, unsigned line, unsigned column, const char *name)
+unsigned conf_find_vm(struct conf_reader *r, unsigned line, unsigned column, const char *name)
 {
 	const char *names[CONF_VMS_MAX], *near;
 	const struct conf *c = r->conf;
@@ -248,7 +247,7 @@ static void check_after(struct conf_reader *r)
 		for (unsigned i = 0; i < p->nafter; i++) {
 			struct conf_after *a = &p->after[i];
 
-			a->peer = find_vm(r, a->line, a->column, a->vm);
+			a->peer = conf_find_vm(r, a->line, a->column, a->vm);
 			if (a->peer < CONF_VMS_MAX)
 				order_add(&order, v, a->peer);
 		}
@@ -284,7 +283,7 @@ static void check_fallbacks(struct conf_reader *r)
 		if (!p->fallback)
 			continue;
 		key_place(&c->vms[v], "fallback", &line, &column);
-		to = find_vm(r, line, column, p->fallback);
+		to = conf_find_vm(r, line, column, p->fallback);
 		if (to == CONF_VMS_MAX)
 			continue;
 		order_add(&order, v, to);

@@ -28,12 +28,21 @@ static const struct opt system_opts[] = {
 		.def = "10s",
 		.max = 3600000,
 		.help = "from the power button to force" },
+	{ .name = "event-log",
+		.type = OPT_PATH,
+		.offset = SYSTEM(event_log),
+		.help = "file that keeps the events beyond the run" },
 	OPT_END,
 };
 
 const struct conf_section conf_system_sections[] = {
 	{ .table = system_opts },
 	{ .table = conf_isolation_opts, .offset = SYSTEM(isolation) },
+	{ .name = "thermal",
+		.table = conf_thermal_opts,
+		.offset = SYSTEM(thermal),
+		.read = conf_thermal_read,
+		.free = conf_thermal_free },
 	{ .name = NULL },
 };
 

@@ -11,6 +11,7 @@
 #include "engine/vm_conf.h"
 #include "system/conf_isolation.h"
 #include "system/conf_policy.h"
+#include "system/conf_thermal.h"
 #include "system/jail.h"
 #include "virtio/device.h"
 
@@ -69,6 +70,8 @@ struct conf {
 	int jail;	   /* enum jail_mode */
 	int isolation;	   /* enum vm_isolation, of VMs that do not say: conf_isolation() */
 	uint32_t grace_ms; /* from the power button to force */
+	char *event_log;   /* a file that keeps the events, or NULL */
+	struct conf_thermal thermal;
 	struct conf_keys given; /* what the file gives of the tables in conf_system_sections */
 	struct conf_vm *vms;
 	unsigned nvms;

@@ -155,6 +155,7 @@ void conf_check(struct conf_reader *r)
 		}
 	}
 	conf_policy_check(r);
+	conf_thermal_check(r);
 	check_unique(r, "cid", same_number, "each VM needs its own");
 	check_unique(r, "mac", same_mac, "each interface needs its own");
 	check_unique(r, "image", same_writable_file,

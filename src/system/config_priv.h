@@ -75,6 +75,11 @@ void conf_section_read(struct conf_reader *r, const struct yaml_node *node,
 	const struct conf_section *section, const struct conf_slots *s);
 void conf_sections_free(const struct conf_section *sections, void *base);
 
+/* conf_policy.c */
+
+/* The index of a VM; CONF_VMS_MAX, with an error, if there is none. */
+unsigned conf_find_vm(struct conf_reader *r, unsigned line, unsigned column, const char *name);
+
 /* config.c, config_vm.c, config_device.c */
 
 /* False, with an error, if `name` is too long or has bytes that a name cannot have. */

@@ -225,13 +225,16 @@ int events_open(struct events **out, struct supervisor *s, struct err *e)
 	autofree char *path = NULL;
 	int r;
 
-	if (!ev || asprintf(&path, "%s/" EVENTS_FILE, s->run_dir) < 0) {
+	const char *kept = s->conf->event_log;
+
+	if (!ev || (kept ? asprintf(&path, "%s", kept)
+			 : asprintf(&path, "%s/" EVENTS_FILE, s->run_dir)) < 0) {
 		path = NULL;
 		free(ev);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	ev->s = s;
-	r = logfile_open(&ev->file, path, FILE_MAX, false, e);
+	r = logfile_open(&ev->file, path, FILE_MAX, kept, e);
 	if (r) {
 		free(ev);
 		return r;

@@ -89,6 +89,7 @@ static void on_look(void *arg)
 void supervisor_changed(struct supervisor *s, struct unit *u)
 {
 	events_unit(u);
+	thermal_unit(s->thermal, u);
 	control_changed(s->control, u);
 	ev_task_post(&s->look);
 }
@@ -177,7 +178,9 @@ static int set_up(struct supervisor *s, struct err *e)
 		r = unit_init(&s->units[i], s, &s->plan->procs[i], e);
 		s->nunits++;
 	}
-	return r ? r : control_open(&s->control, s, e);
+	if (!r)
+		r = control_open(&s->control, s, e);
+	return r ? r : thermal_start(&s->thermal, s, e);
 }
 
 /* What the host cannot give, each in a line and an event. Where the monitor says it in its log,
@@ -217,6 +220,7 @@ static void tear_down(struct supervisor *s)
 {
 	control_close(s->control);
 	s->control = NULL;
+	thermal_stop(s->thermal);
 	events_close(s->events);
 	for (unsigned i = 0; i < s->nunits; i++)
 		unit_finish(&s->units[i]);

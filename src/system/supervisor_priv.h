@@ -15,6 +15,7 @@
 #include "system/order.h"
 #include "system/plan.h"
 #include "system/proc.h"
+#include "system/thermal.h"
 
 /* Exit statuses of a monitor (docs/architecture.md). */
 #define MONITOR_POWEROFF 0
@@ -88,6 +89,7 @@ struct supervisor {
 	struct control *control;
 	struct events *events;
 	struct isolation *isolation;
+	struct thermal *thermal;
 	int signal_fd;
 	struct ev_fd signals;
 	unsigned signals_seen;

@@ -31,6 +31,11 @@ static void free_bio(BIO **bio)
 #define autocontext __attribute__((cleanup(free_context)))
 #define autobio	    __attribute__((cleanup(free_bio)))
 
+void crypto_init(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+}
+
 /* The reason that libcrypto gives, behind our own words. */
 static int fail(struct err *e, int code, const char *what)
 {

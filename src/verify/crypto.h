@@ -10,6 +10,10 @@
 #define CRYPTO_DIGEST	 32u /* bytes of SHA-256 */
 #define CRYPTO_SIGNATURE 64u /* bytes of Ed25519 */
 
+/* Once, before all else: no configuration file of the system and no variable of the environment
+ * decides what is checked, and how. */
+void crypto_init(void);
+
 /* The digest of [0, size) of a file. */
 int crypto_digest(int fd, uint64_t size, uint8_t digest[static CRYPTO_DIGEST], struct err *e);
 

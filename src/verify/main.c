@@ -174,6 +174,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int rc;
 
+	crypto_init();
 	rc = parse(&rq, argc, argv, &e);
 	if (!rc)
 		rc = !strcmp(argv[1], "sign") ? sign(&rq, &e) : check(&rq, &e);
