@@ -42,25 +42,33 @@ static int read_source(const char *path, int32_t *reading)
 	return thermal_parse(text, reading);
 }
 
-/* Its processors are held by the monitor for a part of the time. */
-static void throttle(struct unit *u, unsigned cpu)
+/* By its control group; where there are none, the monitor holds its processors for a part of the
+ * time. Returns by what. */
+static const char *throttle(struct unit *u, unsigned cpu)
 {
+	struct isolation *iso = u->s->isolation;
+	bool by_group = iso && !isolation_throttle(iso, u->plan->vm, cpu, NULL);
 	char word[32];
 
+	if (by_group && cpu < 100)
+		return "cgroup";
 	snprintf(word, sizeof(word), "throttle %u", cpu);
 	proc_send(&u->proc, word);
+	return by_group ? "cgroup" : "monitor";
 }
 
 static void throttle_changed(struct thermal *t, unsigned vm)
 {
 	struct unit *u = sequence_vm(t->s, vm);
 	unsigned cpu = thermal_law_cpu(&t->law, vm);
+	const char *by;
 
 	if (cpu == t->cpu[vm])
 		return;
 	t->cpu[vm] = cpu;
-	throttle(u, cpu);
-	supervisor_event(t->s, u->plan->name, "throttle", event_number(NULL, "cpu", cpu));
+	by = throttle(u, cpu);
+	supervisor_event(t->s, u->plan->name, "throttle",
+		event_text(event_number(NULL, "cpu", cpu), "by", by));
 	if (cpu == 100)
 		supervisor_say(t->s, "%s: cool again, no longer throttled", u->plan->name);
 	else

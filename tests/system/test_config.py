@@ -15,7 +15,7 @@ VM = "vms: {a: {boot: {kernel: k}, devices: [%s]}}\n"
 BAD = [
     ("unknown key, near", "vms:\n  a:\n    memroy: 1M\n    boot: {kernel: k}\n",
      ["3:5: unknown key 'memroy' (did you mean 'memory'?); allowed: boot, cpus, start, restart, restart-limit"]),
-    ("unknown key, far", "vms: {a: {boot: {kernel: k}}}\nquux: 1\n", ["2:1: unknown key 'quux'; allowed: name, jail, grace, isolation"]),
+    ("unknown key, far", "vms: {a: {boot: {kernel: k}}}\nquux: 1\n", ["2:1: unknown key 'quux'; allowed: name, jail, grace, event-log, isolation"]),
     ("unknown key of a section", "vms: {a: {boot: {kernel: k, initird: i}}}\n",
      ["1:29: unknown key 'initird' (did you mean 'initrd'?); allowed: kernel, initrd, cmdline"]),
     ("unknown key of a device", VM % "{type: blk, imge: x}",
