@@ -151,13 +151,10 @@ void conf_thermal_check(struct conf_reader *r)
 				t->thresholds[i].column, t->thresholds[i].vm);
 }
 
-bool conf_thermal_throttles(const struct conf_thermal *thermal, unsigned vm)
+bool conf_thermal_throttles(const struct conf_thermal *thermal)
 {
-	for (unsigned i = 0; i < thermal->n; i++) {
-		const struct conf_threshold *t = &thermal->thresholds[i];
-
-		if (t->action == CONF_THERMAL_THROTTLE && conf_threshold_is_for(t, vm))
+	for (unsigned i = 0; i < thermal->n; i++)
+		if (thermal->thresholds[i].action == CONF_THERMAL_THROTTLE)
 			return true;
-	}
 	return false;
 }

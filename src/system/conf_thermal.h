@@ -37,10 +37,8 @@ static inline bool conf_threshold_is_for(const struct conf_threshold *t, unsigne
 {
 	return !t->vm || t->number == vm;
 }
-/* True if the file may have this VM throttled. */
-bool conf_thermal_throttles(const struct conf_thermal *thermal, unsigned vm);
-/* True if it may have any VM throttled. */
-bool conf_thermal_throttles_any(const struct conf_thermal *thermal);
+/* True if it may have a VM throttled. */
+bool conf_thermal_throttles(const struct conf_thermal *thermal);
 
 struct conf_reader;
 struct yaml_node;

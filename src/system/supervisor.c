@@ -205,7 +205,8 @@ static void report(struct supervisor *s, const struct shortfalls *list)
 static int isolate(struct supervisor *s, struct err *e)
 {
 	struct shortfalls list = { 0 };
-	int r = isolation_open(&s->isolation, s->conf, false, &list, e);
+	int r = isolation_open(
+		&s->isolation, s->conf, conf_thermal_throttles(&s->conf->thermal), &list, e);
 
 	report(s, &list);
 	if (!r && list.fatal) {
