@@ -124,8 +124,13 @@ uint32_t bare_irq_count(int slot);
  * It is cut if the buffer is too small. */
 int bare_word(const char *line, const char *key, char *value, size_t size);
 
-/* True if the power button was pressed since the last call; never where no fixed ACPI registers
- * tell of it. */
+/* The machine's watchdog, if it has one that this platform knows: from now on the machine is reset
+ * unless it is fed again within `ms`. Returns the kind of it; NULL: none. */
+const char *bare_watchdog_start(uint32_t ms);
+void bare_watchdog_feed(void);
+
+/* True if the power button was pressed since the last call; never where neither fixed ACPI
+ * registers nor a key on a PL061 tell of it. */
 bool bare_button(void);
 void bare_power_off(void) __attribute__((noreturn));
 void bare_reset(void) __attribute__((noreturn));

@@ -35,6 +35,11 @@ struct bare_ioapic {
 	uint32_t gsi_base;
 };
 
+/* An SBSA generic watchdog. */
+struct bare_watchdog {
+	uint64_t control, refresh; /* its frames; 0: none */
+};
+
 /* The machine, beyond what guests see. There is one; it is filled in before bare_main(). */
 struct bare_machine {
 	struct bare_info info;
@@ -42,7 +47,10 @@ struct bare_machine {
 	struct bare_range reserved[BARE_RESERVED_MAX]; /* RAM that is in use */
 	unsigned nreserved;
 	uint64_t heap, heap_end;
-	uint64_t uart; /* arm64: PL011; 0: none */
+	uint64_t uart;	   /* arm64: PL011; 0: none */
+	uint64_t gpio;	   /* arm64: PL061; 0: none */
+	uint8_t power_key; /* its line of the power button, from 1; 0: none */
+	struct bare_watchdog watchdog;
 	uint16_t pm_timer;
 	struct bare_acpi_off acpi;
 	struct bare_gic gic;
@@ -132,6 +140,11 @@ static inline uint32_t bare_read32(uint64_t addr)
 static inline void bare_write8(uint64_t addr, uint8_t v)
 {
 	drv_io_write((uintptr_t)addr, 1, v);
+}
+
+static inline void bare_write16(uint64_t addr, uint16_t v)
+{
+	drv_io_write((uintptr_t)addr, 2, v);
 }
 
 static inline void bare_write32(uint64_t addr, uint32_t v)

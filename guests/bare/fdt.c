@@ -9,6 +9,8 @@
 #define TREE_MAX   (4u << 20)
 #define DEPTH_MAX  16
 #define CELLS_MAX  4u
+#define KEY_POWER  116u /* Linux's code of a key */
+#define GPIO_LINES 8u	/* of a PL061 */
 #define TOKEN_NODE 1u
 #define TOKEN_END  2u
 #define TOKEN_PROP 3u
@@ -29,7 +31,7 @@ struct node {
 	const char *name;
 	uint32_t address_cells, size_cells; /* for its children */
 	struct prop compatible, reg, interrupts, device_type, method;
-	struct prop ranges, bus_range, map, map_mask;
+	struct prop ranges, bus_range, map, map_mask, gpios, code;
 };
 
 struct fdt {
@@ -173,6 +175,15 @@ static void found_memory(const struct node *n, const struct node *parent)
 	}
 }
 
+/* Two frames: control, refresh. */
+static void found_watchdog(const struct node *n, const struct node *parent)
+{
+	uint32_t step = parent->address_cells + parent->size_cells;
+
+	bare.watchdog.control = range(&n->reg, 0, parent).addr;
+	bare.watchdog.refresh = range(&n->reg, step, parent).addr;
+}
+
 /* A node is complete. */
 static void close_node(const struct node *n, const struct node *parent)
 {
@@ -189,6 +200,12 @@ static void close_node(const struct node *n, const struct node *parent)
 		bare_add_mmio(r.addr, r.len, &line);
 	} else if (has(c, "arm,pl011") && !bare.uart)
 		bare.uart = range(&n->reg, 0, parent).addr;
+	else if (has(c, "arm,pl061"))
+		bare.gpio = range(&n->reg, 0, parent).addr;
+	else if (cell(&n->code, 0) == KEY_POWER && cell(&n->gpios, 1) < GPIO_LINES)
+		bare.power_key = (uint8_t)(1 + cell(&n->gpios, 1));
+	else if (has(c, "arm,sbsa-gwdt"))
+		found_watchdog(n, parent);
 	else if (has(c, "arm,cortex-a15-gic") || has(c, "arm,gic-400"))
 		found_gic(n, parent, 2);
 	else if (has(c, "arm,gic-v3"))
@@ -226,6 +243,8 @@ static void set_prop(struct node *n, const char *name, struct prop p)
 		{ "bus-range", &n->bus_range },
 		{ "interrupt-map", &n->map },
 		{ "interrupt-map-mask", &n->map_mask },
+		{ "gpios", &n->gpios },
+		{ "linux,code", &n->code },
 	};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)

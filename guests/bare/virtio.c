@@ -72,7 +72,7 @@ static void ports_write(void *ctx, uint16_t bdf, uint16_t offset, unsigned width
 	bare_arch_pci_write(bdf, offset, width, v);
 }
 
-static bool open_host(struct drv_pci_host *h, const struct bare_pci *pci)
+bool bare_pci_host(struct drv_pci_host *h, const struct bare_pci *pci)
 {
 	uint64_t len = ((uint64_t)pci->last_bus - pci->first_bus + 1) << 20;
 
@@ -179,7 +179,7 @@ static void find_pci(struct bare_virtio_list *list, const struct bare_pci *pci, 
 	struct drv_pci_function found[BARE_VIRTIO_MAX];
 	unsigned n;
 
-	if (!open_host(&list->host, pci))
+	if (!bare_pci_host(&list->host, pci))
 		return;
 	n = drv_pci_scan(&list->host, found, BARE_VIRTIO_MAX);
 	for (unsigned i = 0; i < n && list->n < BARE_VIRTIO_MAX; i++) {

@@ -38,6 +38,8 @@ struct bare_virtio_list {
 	unsigned n;
 };
 
+/* Access to a host bridge. False: its registers are out of reach. */
+bool bare_pci_host(struct drv_pci_host *h, const struct bare_pci *pci);
 /* The hooks of drivers/ for this platform. */
 void bare_drv_platform(struct drv_platform *platform);
 /* Finds and opens all devices, each with `memory` bytes for its rings. */

@@ -227,6 +227,8 @@ static void a_tree(struct tap *t)
 	CHECK_EQ(t, bare.gic.cpu, 0x8010000);
 	CHECK_EQ(t, bare.uart, 0x9000000);
 	CHECK(t, bare.psci && !bare.psci_smc);
+	CHECK_EQ(t, bare.gpio, 0x9030000);
+	CHECK_EQ(t, bare.power_key, 3 + 1);
 	free(tree);
 }
 

@@ -11,6 +11,9 @@
 #define UART_8_BITS_FIFO  0x70u
 #define UART_ON		  0x301u
 #define WAIT_MAX	  1000000u
+#define GPIO_EVENT	  0x40cu /* PL061: which edge of a line counts, */
+#define GPIO_STATUS	  0x414u /* came since, */
+#define GPIO_CLEAR	  0x41cu /* and is forgotten */
 #define NS_PER_S	  UINT64_C(1000000000)
 #define NAP_NS		  UINT64_C(2000000) /* the longest sleep without a look */
 #define PSCI_SYSTEM_OFF	  UINT64_C(0x84000008)
@@ -102,6 +105,18 @@ bool bare_arch_random(uint64_t *v)
 	return !failed;
 }
 
+/* Edges are remembered, whether they are to interrupt or not. */
+static void button_init(void)
+{
+	uint32_t line;
+
+	if (!bare.gpio || !bare.power_key || !bare_map(bare.gpio, 0x1000))
+		return;
+	line = 1u << (bare.power_key - 1);
+	bare_write32(bare.gpio + GPIO_EVENT, bare_read32(bare.gpio + GPIO_EVENT) | line);
+	bare_write32(bare.gpio + GPIO_CLEAR, line);
+}
+
 void bare_arch_init(void)
 {
 	uint64_t level;
@@ -115,6 +130,7 @@ void bare_arch_init(void)
 	isb();
 	time_init();
 	arm64_gic_init();
+	button_init();
 	bare_arch_irq_on();
 }
 
@@ -165,7 +181,12 @@ static void psci(uint64_t function)
 
 bool bare_button(void)
 {
-	return false;
+	uint32_t line = bare.gpio && bare.power_key ? 1u << (bare.power_key - 1) : 0;
+
+	if (!line || !(bare_read32(bare.gpio + GPIO_STATUS) & line))
+		return false;
+	bare_write32(bare.gpio + GPIO_CLEAR, line);
+	return true;
 }
 
 void bare_arch_power_off(void)

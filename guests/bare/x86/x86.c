@@ -13,6 +13,7 @@
 #define BIOS_START   0xe0000u
 #define BIOS_END     0x100000u
 #define POWER_BUTTON (1u << 8) /* in the PM1 status, cleared by writing it */
+#define PM1_ENABLE   2u	       /* behind the status */
 #define SLEEP_ENABLE (1u << 13)
 #define HW_SLEEP     (1u << 5)
 #define PCI_ADDRESS  0xcf8u
@@ -160,6 +161,9 @@ void bare_arch_init(void)
 {
 	x86_time_init();
 	x86_irq_init();
+	/* Machines may note a press only where somebody wants to hear of it. */
+	if (bare.acpi.events)
+		outw(bare.acpi.events + PM1_ENABLE, POWER_BUTTON);
 }
 
 void bare_arch_power_off(void)
