@@ -62,6 +62,11 @@ static void on_suspended(void *arg, bool suspended)
 	tell(m, "{\"event\":\"%s\"}", suspended ? "suspended" : "woken");
 }
 
+static void on_watchdog(void *arg, const char *what)
+{
+	tell(arg, "{\"event\":\"watchdog\",\"action\":\"%s\"}", what);
+}
+
 static void on_ended(void *arg, enum vm_end why, const char *text)
 {
 	struct monitor *m = arg;
@@ -200,9 +205,11 @@ static int set_up(struct monitor *m, struct err *e)
 
 	if (rc)
 		return err_sys(e, rc, "cannot create an event loop");
-	m->events = (struct vm_events){
-		.running = on_running, .suspended = on_suspended, .ended = on_ended, .arg = m
-	};
+	m->events = (struct vm_events){ .running = on_running,
+		.suspended = on_suspended,
+		.watchdog = on_watchdog,
+		.ended = on_ended,
+		.arg = m };
 	rc = watch_signals(m, e);
 	if (!rc)
 		rc = watch_control(m, e);

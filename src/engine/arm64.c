@@ -166,6 +166,17 @@ static int vcpu_init(struct vcpu *vcpu, struct kvm_vcpu_init init, struct err *e
 	return 0;
 }
 
+/* KVM starts the guest's virtual counter at zero. */
+static void set_counter_offset(struct vm *vm)
+{
+	uint64_t guest = 0, host;
+
+	if (get_reg(&vm->vcpus[0], KVM_REG_ARM_TIMER_CNT, &guest))
+		return;
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(host)::"memory");
+	vm->kvm.vmm.counter_offset = host - guest;
+}
+
 int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e)
 {
 	struct kvm_vcpu_init init = { 0 };
@@ -180,6 +191,7 @@ int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e)
 	rc = set_start(&vm->vcpus[0], boot->entry, boot->info);
 	if (rc)
 		return err_sys(e, rc, "cannot set the first state of virtual CPU 0");
+	set_counter_offset(vm);
 	rc = create_gic(vm, e);
 	if (!rc)
 		rc = create_its(vm, e);
@@ -252,4 +264,28 @@ uint64_t arch_pc(struct vcpu *vcpu)
 
 	get_reg(vcpu, CORE_REG(pc), &pc);
 	return pc;
+}
+
+void arch_dump(struct vcpu *vcpu)
+{
+	const struct log *log = vcpu->vm->log;
+	uint64_t x[32] = { 0 }, pc = 0, pstate = 0;
+
+	get_reg(vcpu, CORE_REG(pc), &pc);
+	get_reg(vcpu, CORE_REG(pstate), &pstate);
+	get_reg(vcpu, CORE_REG(sp), &x[31]);
+	/* Core registers are counted in words of 32 bits. */
+	for (unsigned i = 0; i < 31; i++)
+		get_reg(vcpu, CORE_REG(regs[0]) + 2 * i, &x[i]);
+	log_warn(log, "CPU %u: pc  %016" PRIx64 " pstate %08" PRIx64 " (x31 is SP_EL0)", vcpu->id,
+		pc, pstate);
+	for (unsigned i = 0; i < 32; i += 4)
+		log_warn(log,
+			"CPU %u: x%-2u %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64,
+			vcpu->id, i, x[i], x[i + 1], x[i + 2], x[i + 3]);
+}
+
+bool arch_nmi(struct vcpu *vcpu)
+{
+	return false;
 }

@@ -66,6 +66,22 @@ void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
 }
 
+void vcpu_request(struct vcpu *vcpu, unsigned what)
+{
+	atomic_fetch_or(&vcpu->requests, what);
+	vcpu_kick(vcpu);
+}
+
+static void serve(struct vcpu *vcpu)
+{
+	unsigned what = atomic_exchange(&vcpu->requests, 0);
+
+	if (what & VCPU_DUMP)
+		arch_dump(vcpu);
+	if ((what & VCPU_NMI) && !arch_nmi(vcpu))
+		log_warn(vcpu->vm->log, "CPU %u takes no non-maskable interrupt", vcpu->id);
+}
+
 static int set_asleep(struct vcpu *vcpu, bool asleep)
 {
 	struct vm *vm = vcpu->vm;
@@ -201,6 +217,7 @@ static void *run_thread(void *arg)
 	while (may_run(vcpu)) {
 		int rc;
 
+		serve(vcpu);
 		note_first_run(vm);
 		do {
 			rc = ioctl(vcpu->fd, KVM_RUN, 0);
@@ -213,6 +230,7 @@ static void *run_thread(void *arg)
 				"KVM_RUN of CPU %u at 0x%" PRIx64 " failed: %s", vcpu->id,
 				arch_pc(vcpu), strerror(errno));
 	}
+	serve(vcpu);
 	atomic_fetch_sub(&vm->nrunning, 1);
 	fd_event_signal(vm->wake_fd);
 	return NULL;

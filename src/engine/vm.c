@@ -26,6 +26,8 @@ const char *vm_end_name(enum vm_end why)
 		return "crash";
 	case VM_END_FORCED:
 		return "forced";
+	case VM_END_WATCHDOG:
+		return "watchdog";
 	case VM_END_FAULT:
 	default:
 		return "fault";
@@ -51,12 +53,23 @@ void vm_end_with(struct vm *vm, enum vm_end why, const char *fmt, ...)
 	fd_event_signal(vm->wake_fd);
 }
 
-static void on_power(void *arg, enum machine_event what)
+static void on_machine(void *arg, enum machine_event what)
 {
-	if (what == MACHINE_POWER_OFF)
+	switch (what) {
+	case MACHINE_POWER_OFF:
 		vm_end_with(arg, VM_END_POWEROFF, "guest powered off");
-	else
+		break;
+	case MACHINE_WATCHDOG_PRETIMEOUT:
+		vm_watchdog_pretimeout(arg);
+		break;
+	case MACHINE_WATCHDOG_EXPIRED:
+		vm_watchdog_expired(arg);
+		break;
+	case MACHINE_RESET:
+	default:
 		vm_end_with(arg, VM_END_RESET, "guest asked for a reset");
+		break;
+	}
 }
 
 static void kick_all(struct vm *vm)
@@ -93,6 +106,7 @@ static void tell_suspended(struct vm *vm)
 	if (suspended == vm->told_suspended)
 		return;
 	vm->told_suspended = suspended;
+	vm_watchdog_hold(vm);
 	vm->events->suspended(vm->events->arg, suspended);
 }
 
@@ -151,7 +165,9 @@ static int vm_init(struct vm *vm, struct err *e)
 	if (!rc)
 		rc = add_ram(vm, e);
 	if (!rc)
-		rc = board_init(&vm->board, &vm->kvm.vmm, on_power, vm, e);
+		rc = board_init(&vm->board, &vm->kvm.vmm, on_machine, vm, e);
+	if (!rc && vm->conf->watchdog)
+		rc = board_add_watchdog(&vm->board, on_machine, vm, e);
 	if (!rc)
 		rc = vcpu_setup_signal(e);
 	return rc;
@@ -304,6 +320,7 @@ static void set_want(struct vm *vm, enum vcpu_want from, enum vcpu_want to)
 		vm->want = to;
 	pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
+	vm_watchdog_hold(vm);
 	kick_all(vm);
 }
 

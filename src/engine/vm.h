@@ -18,6 +18,7 @@ enum vm_end {
 	VM_END_RESET = 10,
 	VM_END_CRASH = 11,
 	VM_END_FORCED = 12,
+	VM_END_WATCHDOG = 13,
 };
 
 /* What the owner wants to hear; on the loop's thread. */
@@ -26,6 +27,8 @@ struct vm_events {
 	void (*running)(void *arg, uint64_t when_ns);
 	/* The guest has suspended itself to RAM (true), or goes on (false). */
 	void (*suspended)(void *arg, bool suspended);
+	/* The guest did not feed its watchdog: `what` is "pretimeout", or the configured action. */
+	void (*watchdog)(void *arg, const char *what);
 	/* All processors have stopped for good. `text` is one line that says why. */
 	void (*ended)(void *arg, enum vm_end why, const char *text);
 	void *arg;
@@ -82,5 +85,5 @@ void vm_hold(struct vm *vm, enum vm_holder who, bool hold);
 void vm_quit(struct vm *vm);
 /* "running", "suspended", "paused" or "ended". */
 const char *vm_state(struct vm *vm);
-/* One word for `why`: "poweroff", "reset", "crash", "forced", "fault". */
+/* One word for `why`: "poweroff", "reset", "crash", "forced", "watchdog", "fault". */
 const char *vm_end_name(enum vm_end why);

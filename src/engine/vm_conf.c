@@ -15,6 +15,9 @@ const char *const vm_sched_words[] = { "other", "fifo", "rr", NULL };
 const char *const vm_llc_event_words[] = { "auto", "cache-misses", "ll-read-misses", "cpu-clock",
 	NULL };
 const char *const vm_isolation_words[] = { "best-effort", "required", NULL };
+const char *const vm_watchdog_words[] = { "reset", "restart", "stop", "fallback", "dump", "log",
+	"none", NULL };
+static const char *const pretimeout_words[] = { "none", "log", "nmi", NULL };
 
 #define FIELD(f) offsetof(struct vm_conf, f)
 
@@ -140,6 +143,22 @@ const struct opt vm_opts[] = {
 		.offset = FIELD(isolation),
 		.words = vm_isolation_words,
 		.help = "required: an error if the host cannot isolate as told" },
+	{ .name = "watchdog",
+		.type = OPT_BOOL,
+		.offset = FIELD(watchdog),
+		.help = "the guest has one: i6300esb on x86-64, that of SBSA on arm64" },
+	{ .name = "watchdog-action",
+		.type = OPT_ENUM,
+		.offset = FIELD(watchdog_action),
+		.words = vm_watchdog_words,
+		.def = "reset",
+		.help = "what follows when it expires" },
+	{ .name = "watchdog-pretimeout",
+		.type = OPT_ENUM,
+		.offset = FIELD(watchdog_pretimeout),
+		.words = pretimeout_words,
+		.def = "none",
+		.help = "what follows its first stage, halfway; nmi: x86-64 only" },
 	OPT_END,
 };
 
@@ -160,9 +179,23 @@ static int check_isolation(const struct vm_conf *conf, const char **key, struct 
 	return 0;
 }
 
+static int check_watchdog(const struct vm_conf *conf, const char **key, struct err *e)
+{
+	*key = conf->watchdog_action ? "watchdog-action" : "watchdog-pretimeout";
+	if (!conf->watchdog && (conf->watchdog_action || conf->watchdog_pretimeout))
+		return err_set(e, -EINVAL, "%s: the VM has no watchdog", *key);
+	*key = "watchdog-pretimeout";
+	if (conf->watchdog_pretimeout == VM_PRETIMEOUT_NMI && vm_conf_arch(conf) == VM_ARCH_ARM64)
+		return err_set(e, -EINVAL,
+			"watchdog-pretimeout: nmi is for x86-64; on arm64 the watchdog itself "
+			"interrupts the guest");
+	return 0;
+}
+
 int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 {
 	uint64_t unit = conf->hugepages ? VM_HUGE_PAGE : VM_PAGE;
+	int rc;
 
 	*key = "memory";
 	if (conf->memory % unit)
@@ -190,7 +223,8 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 			return err_set(
 				e, -EINVAL, "cpu-host: '%.64s' is no number of a host CPU", word);
 	}
-	return check_isolation(conf, key, e);
+	rc = check_watchdog(conf, key, e);
+	return rc ? rc : check_isolation(conf, key, e);
 }
 
 void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items)

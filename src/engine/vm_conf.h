@@ -33,6 +33,21 @@ enum vm_isolation { VM_ISOLATION_BEST_EFFORT, VM_ISOLATION_REQUIRED };
 
 #define VM_SCHED_PRIORITY_MAX 98u /* 99 is left to the regulator, which must stop such a VM */
 
+/* What follows when the guest did not feed its watchdog (docs/watchdog.md). Up to FALLBACK the
+ * guest ends, and the supervisor does what the name says. */
+enum vm_watchdog {
+	VM_WATCHDOG_RESET,
+	VM_WATCHDOG_RESTART,
+	VM_WATCHDOG_STOP,
+	VM_WATCHDOG_FALLBACK,
+	VM_WATCHDOG_DUMP,
+	VM_WATCHDOG_LOG,
+	VM_WATCHDOG_NONE,
+};
+
+/* What follows the watchdog's first stage. */
+enum vm_pretimeout { VM_PRETIMEOUT_NONE, VM_PRETIMEOUT_LOG, VM_PRETIMEOUT_NMI };
+
 /* Filled in by the options below; opt_free(vm_opts, conf) releases it. */
 struct vm_conf {
 	uint64_t memory; /* bytes */
@@ -58,6 +73,9 @@ struct vm_conf {
 	int llc_event;	     /* enum vm_llc_event */
 	int isolation;	     /* enum vm_isolation */
 	int transport;	     /* enum vm_transport, for devices that do not say otherwise */
+	bool watchdog;
+	int watchdog_action;	 /* enum vm_watchdog */
+	int watchdog_pretimeout; /* enum vm_pretimeout */
 };
 
 extern const struct opt vm_opts[];
@@ -79,6 +97,7 @@ extern const char *const vm_arch_words[];
 extern const char *const vm_sched_words[];
 extern const char *const vm_llc_event_words[];
 extern const char *const vm_isolation_words[];
+extern const char *const vm_watchdog_words[];
 
 /* The architecture of this host. */
 #ifdef __aarch64__

@@ -13,6 +13,9 @@
 /* What processors are to do. */
 enum vcpu_want { VCPU_RUN, VCPU_PAUSE, VCPU_STOP };
 
+#define VCPU_DUMP 1u /* writes its registers to the log */
+#define VCPU_NMI  2u /* gives its guest a non-maskable interrupt */
+
 struct vcpu {
 	struct vm *vm;
 	unsigned id;
@@ -20,7 +23,9 @@ struct vcpu {
 	struct kvm_run *run; /* NULL before it is mapped */
 	pthread_t thread;
 	bool started;
-	bool asleep; /* its thread only: KVM lets it sleep until it is woken */
+	_Atomic unsigned
+		requests; /* VCPU_* below: what its thread does before it enters the guest */
+	bool asleep;	  /* its thread only: KVM lets it sleep until it is woken */
 };
 
 struct vm {
@@ -51,6 +56,7 @@ struct vm {
 	struct ev_fd wake;
 	struct ev_task go;
 	bool told_running, told_suspended, told_ended; /* the loop's thread only */
+	struct log_limit watchdog_limit;	       /* the loop's thread only */
 };
 
 /* The first reason counts. Any thread. */
@@ -69,6 +75,14 @@ int vm_bind_thread(const struct vm *vm, unsigned vcpu, pthread_attr_t *attr, str
 /* Idempotent; before the processors are released. */
 void vm_stop_regulator(struct vm *vm);
 
+/* watchdog.c; on the loop's thread */
+
+/* What the configuration wants on the first stage and at the end of it. */
+void vm_watchdog_pretimeout(struct vm *vm);
+void vm_watchdog_expired(struct vm *vm);
+/* After a change of what processors are to do: a guest that stands still cannot feed. */
+void vm_watchdog_hold(struct vm *vm);
+
 /* vcpu.c */
 
 /* Installs the signal that takes a processor out of KVM_RUN. */
@@ -83,6 +97,8 @@ void vcpu_kick(struct vcpu *vcpu);
  */
 int vcpu_suspend(struct vcpu *vcpu);
 int vcpu_wake(struct vcpu *vcpu);
+/* The thread does `what` (VCPU_*) soon, also if it is about to end. Any thread. */
+void vcpu_request(struct vcpu *vcpu, unsigned what);
 /* Waits for the thread, which must have been told to stop, and releases everything. */
 void vcpu_destroy(struct vcpu *vcpu);
 
@@ -96,3 +112,7 @@ int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e);
 bool arch_exit(struct vcpu *vcpu);
 /* Where a processor stands, for messages about its end. */
 uint64_t arch_pc(struct vcpu *vcpu);
+/* Writes the registers of a processor to the log; on its thread. */
+void arch_dump(struct vcpu *vcpu);
+/* A non-maskable interrupt, on the processor's thread; false if this architecture has none. */
+bool arch_nmi(struct vcpu *vcpu);

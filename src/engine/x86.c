@@ -296,3 +296,29 @@ uint64_t arch_pc(struct vcpu *vcpu)
 	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
 	return regs.rip;
 }
+
+void arch_dump(struct vcpu *vcpu)
+{
+	const struct log *log = vcpu->vm->log;
+	struct kvm_regs r;
+	struct kvm_sregs s;
+
+	if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &r) || kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &s))
+		return;
+	log_warn(log, "CPU %u: rip %016llx rsp %016llx rflags %08llx cs %04x", vcpu->id, r.rip,
+		r.rsp, r.rflags, s.cs.selector);
+	log_warn(log, "CPU %u: rax %016llx rbx %016llx rcx %016llx rdx %016llx", vcpu->id, r.rax,
+		r.rbx, r.rcx, r.rdx);
+	log_warn(log, "CPU %u: rsi %016llx rdi %016llx rbp %016llx r8  %016llx", vcpu->id, r.rsi,
+		r.rdi, r.rbp, r.r8);
+	log_warn(log, "CPU %u: r9  %016llx r10 %016llx r11 %016llx r12 %016llx", vcpu->id, r.r9,
+		r.r10, r.r11, r.r12);
+	log_warn(log, "CPU %u: r13 %016llx r14 %016llx r15 %016llx", vcpu->id, r.r13, r.r14, r.r15);
+	log_warn(log, "CPU %u: cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx", vcpu->id, s.cr0,
+		s.cr2, s.cr3, s.cr4);
+}
+
+bool arch_nmi(struct vcpu *vcpu)
+{
+	return !kvm_ioctl(vcpu->fd, KVM_NMI, NULL);
+}

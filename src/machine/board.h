@@ -64,11 +64,16 @@ int board_add_pci(
 int board_add_mmio(struct board *b, struct vbackend *be, const char *name, struct err *e);
 /* Gives PCI devices their places, when all are there. */
 void board_place(struct board *b);
+/* Adds the watchdog of the architecture: i6300esb on PCI, or Arm's generic one. `event` as for
+ * board_init(). */
+int board_add_watchdog(struct board *b, machine_event_fn *event, void *arg, struct err *e);
 /* Loads the files of b->boot. */
 int board_load(struct board *b, struct err *e);
 /* Writes the description, when all devices are in their places. */
 int board_describe(struct board *b, unsigned ncpus, struct err *e);
 
+/* The guest stands still / goes on, and its watchdog with it. On the loop's thread. */
+void board_hold(struct board *b, bool hold);
 /* Presses the power button; false if the guest does not listen to it. On vmm->loop's thread. */
 bool board_power_button(struct board *b);
 

@@ -269,6 +269,15 @@ static void fallback_place(
 	key_place(vm, "fallback", line, column);
 }
 
+static void check_watchdog(struct conf_reader *r, const struct conf_vm *vm)
+{
+	const struct conf_key *key = conf_key_find(&vm->keys, "watchdog-action");
+
+	if (key && vm->machine.watchdog_action == VM_WATCHDOG_FALLBACK && !vm->policy.fallback)
+		conf_error(r, key->line, key->column,
+			"'action: fallback' needs the key 'fallback' of the VM");
+}
+
 /* A VM that is somebody's fallback is started when it is needed, unless the file says otherwise. */
 static void check_fallbacks(struct conf_reader *r)
 {
@@ -357,6 +366,8 @@ void conf_policy_check(struct conf_reader *r)
 	check_fallbacks(r);
 	if (!r->errors->n)
 		check_start(r);
-	for (unsigned v = 0; v < r->conf->nvms; v++)
+	for (unsigned v = 0; v < r->conf->nvms; v++) {
+		check_watchdog(r, &r->conf->vms[v]);
 		check_ready(r, &r->conf->vms[v]);
+	}
 }

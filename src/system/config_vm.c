@@ -15,6 +15,7 @@
 const struct conf_section conf_vm_sections[] = {
 	{ .name = "boot" },
 	{ .name = "cpus", .word = "count" },
+	{ .name = "watchdog" },
 	{ .table = conf_policy_opts, .offset = VM(policy) },
 	{ .name = "after", .offset = VM(policy), .read = conf_after_read, .free = conf_after_free },
 	{ .name = "ready",
@@ -48,6 +49,9 @@ static const struct {
 	{ "boot", "key", "verify-key" },
 	{ "boot", "manifest", "manifest" },
 	{ "boot", "min-version", "manifest-version" },
+	{ "watchdog", NULL, "watchdog" },
+	{ "watchdog", "action", "watchdog-action" },
+	{ "watchdog", "pretimeout", "watchdog-pretimeout" },
 	{ "cpus", "count", "cpus" },
 	{ "cpus", "host", "cpu-host" },
 	{ "sched", "policy", "sched-policy" },

@@ -55,5 +55,6 @@ struct vmm {
 	struct bus mmio, pio;
 	struct gm gm;	    /* guest RAM, fixed while the guest runs */
 	unsigned addr_bits; /* of guest-physical addresses that the board may use, at most 40 */
+	uint64_t counter_offset; /* arm64: the guest's virtual counter is the host's less this */
 	const struct log *log;
 };

@@ -440,6 +440,57 @@ def test_pause_and_resume():
     same(guest.end(), 12)
 
 
+def test_watchdog_ends_the_guest():
+    """All actions that do, side by side; each fed guest had lived longer than its watchdog lasts."""
+    guests = {action: Guest("watchdog-hang", "--watchdog", "--watchdog-action", action, control=True)
+              for action in ("reset", "restart", "stop", "fallback")}
+    for action, guest in guests.items():
+        same(guest.wait_event("watchdog"), {"event": "watchdog", "action": action})
+        same(guest.wait_event("exit"), {"event": "exit", "reason": "watchdog"})
+        same((guest.end(), guest.output()), (13, "ok watchdog-id\nok fed\nhanging\n"))
+        for words in ("watchdog expired: " + action, "CPU 0: rip 0000000000", "r14 5afe5afe5afe5afe"):
+            same((words, words in guest.messages), (words, True))
+
+
+def test_watchdog_lets_the_guest_go_on():
+    guests = {action: Guest("watchdog-late", "--watchdog", "--watchdog-action", action, "--watchdog-pretimeout", "log",
+                            control=True) for action in ("none", "log", "dump")}
+    for action, guest in guests.items():
+        same(guest.wait_event("watchdog"), {"event": "watchdog", "action": "pretimeout"})
+        same(guest.wait_event("watchdog"), {"event": "watchdog", "action": action})
+        same(guest.wait_event("exit"), {"event": "exit", "reason": "poweroff"})
+        same((guest.end(), guest.output()), (0, "ok watchdog-id\nlate\nexpired\n"))
+        same("watchdog not fed: first stage" in guest.messages, True)
+        same("watchdog expired" in guest.messages, action != "none")
+        same(guest.messages.count("cr3"), 1 if action == "dump" else 0)
+
+
+def test_watchdog_warns_by_nmi():
+    all_ok("watchdog-nmi", 3, "--watchdog", "--watchdog-pretimeout", "nmi")
+
+
+def test_watchdog_rests_while_paused():
+    import time
+    guest = Guest("watchdog-late", "--watchdog", control=True)
+    guest.wait_output("late")
+    guest.control.send(b"pause")
+    while guest.wait_event("status").get("state") != "paused":
+        pass
+    time.sleep(2.5)  # longer than the watchdog lasts: nothing may happen
+    guest.control.send(b"status")
+    same(guest.event(), {"event": "status", "state": "paused"})
+    guest.control.send(b"resume")
+    same(guest.wait_event("exit"), {"event": "exit", "reason": "watchdog"})
+    same(guest.end(), 13)
+
+
+def test_no_watchdog_unless_wanted():
+    status, out, _ = run("watchdog-late")
+    same("FAILED watchdog-id" in out, True)
+    status, _, messages = run("off", "--watchdog-action", "stop")
+    same((status, "no watchdog" in messages), (2, True))
+
+
 def test_unknown_command():
     guest = Guest("spin", control=True)
     guest.wait_event("running")

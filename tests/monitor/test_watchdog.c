@@ -271,7 +271,7 @@ static void esb_hostile(struct tap *t)
 
 static void sbsa_up(struct rig *r)
 {
-	struct sbsa_wdt_conf conf = { REFRESH, CONTROL, IRQ, HZ, counter, on_event, r };
+	struct sbsa_wdt_conf conf = { REFRESH, CONTROL, IRQ, HZ, counter, NULL, on_event, r };
 
 	*r = (struct rig){ .warned = 0 };
 	fake_vmm_init(&r->f);

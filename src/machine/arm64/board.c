@@ -15,12 +15,14 @@
 #include "machine/arm64/pl011.h"
 #include "machine/arm64/pl031.h"
 #include "machine/arm64/pl061.h"
+#include "machine/arm64/sbsa_wdt.h"
 
 struct board_own {
 	struct pl011 uart;
 	struct pl031 rtc;
 	struct pl061 gpio;
-	bool has_uart;
+	struct sbsa_wdt watchdog;
+	bool has_uart, has_watchdog;
 	uint8_t *dtb; /* the user's device tree, or NULL */
 	size_t dtb_len;
 };
@@ -63,6 +65,7 @@ void board_own_finish(struct board *b)
 {
 	if (!b->own)
 		return;
+	sbsa_wdt_finish(&b->own->watchdog);
 	pl011_finish(&b->own->uart);
 	pl061_finish(&b->own->gpio);
 	pl031_finish(&b->own->rtc);
@@ -76,6 +79,40 @@ int board_set_serial(struct board *b, int in_fd, int out_fd, struct err *e)
 	int rc = pl011_init(&b->own->uart, b->vmm, ARM64_UART, ARM64_SPI_UART, in_fd, out_fd, e);
 
 	b->own->has_uart = !rc;
+	return rc;
+}
+
+/* The host's virtual counter is its physical one, that of the guest is behind it (CNTVOFF_EL2). */
+static uint64_t guest_counter(void *arg)
+{
+	const struct vmm *vmm = arg;
+	uint64_t v;
+
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(v)::"memory");
+	return v - vmm->counter_offset;
+}
+
+int board_add_watchdog(struct board *b, machine_event_fn *event, void *arg, struct err *e)
+{
+	struct sbsa_wdt_conf conf = {
+		.refresh = ARM64_WDT_REFRESH,
+		.control = ARM64_WDT_CONTROL,
+		.irq = ARM64_SPI_WDT,
+		.counter = guest_counter,
+		.counter_arg = b->vmm,
+		.event = event,
+		.arg = arg,
+	};
+	uint64_t frequency;
+	int rc;
+
+	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
+	conf.frequency = (uint32_t)frequency;
+	if (!conf.frequency)
+		return err_set(e, -ENOTSUP,
+			"watchdog: the host does not say how fast its counter is (CNTFRQ_EL0)");
+	rc = sbsa_wdt_init(&b->own->watchdog, b->vmm, &conf, e);
+	b->own->has_watchdog = !rc;
 	return rc;
 }
 
@@ -129,6 +166,7 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e)
 		.ncpus = ncpus,
 		.ram = b->vmm->gm.r[0].size,
 		.uart = b->own->has_uart,
+		.watchdog = b->own->has_watchdog,
 		.pci_high = b->vmm->addr_bits >= ARM64_PCI_HIGH_BITS,
 		.nmmio = b->nmmio,
 	};
@@ -144,6 +182,12 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e)
 		return dtree_build(&t, at, ARM64_DTB_SIZE, e);
 	memcpy(at, b->own->dtb, b->own->dtb_len);
 	return dtree_adopt(&t.chosen, at, b->own->dtb_len, ARM64_DTB_SIZE, b->boot.dtb, e);
+}
+
+void board_hold(struct board *b, bool hold)
+{
+	if (b->own->has_watchdog)
+		sbsa_wdt_hold(&b->own->watchdog, hold);
 }
 
 bool board_power_button(struct board *b)

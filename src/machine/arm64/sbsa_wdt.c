@@ -42,7 +42,7 @@ static uint64_t to_ticks(const struct sbsa_wdt *w, uint64_t ns)
 
 static uint64_t now(const struct sbsa_wdt *w)
 {
-	return w->conf.counter(w->conf.arg);
+	return w->conf.counter(w->conf.counter_arg);
 }
 
 static void update_line(struct sbsa_wdt *w)

@@ -19,8 +19,9 @@ struct sbsa_wdt_conf {
 	uint32_t irq;			/* line of WS0 */
 	uint32_t frequency;		/* of the guest's system counter, Hz (CNTFRQ_EL0); not 0 */
 	uint64_t (*counter)(void *arg); /* what that counter shows now (CNTVCT_EL0); any thread */
-	machine_event_fn *event;	/* on the loop's thread */
-	void *arg;			/* of both */
+	void *counter_arg;
+	machine_event_fn *event; /* on the loop's thread */
+	void *arg;
 };
 
 /* Private fields. `lock` guards all below it. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/util.h"
+#include "machine/i6300esb.h"
 #include "machine/x86/acpi.h"
 #include "machine/x86/boot.h"
 #include "machine/x86/layout.h"
@@ -17,7 +18,8 @@ struct board_own {
 	struct pm pm;
 	struct pci_ports ports;
 	struct serial serial;
-	bool has_serial;
+	struct i6300esb watchdog;
+	bool has_serial, has_watchdog;
 };
 
 const struct board_places board_places = {
@@ -58,6 +60,7 @@ void board_own_finish(struct board *b)
 {
 	if (!b->own)
 		return;
+	i6300esb_finish(&b->own->watchdog);
 	serial_finish(&b->own->serial);
 	pci_ports_finish(&b->own->ports);
 	pm_finish(&b->own->pm);
@@ -72,6 +75,26 @@ int board_set_serial(struct board *b, int in_fd, int out_fd, struct err *e)
 
 	b->own->has_serial = !rc;
 	return rc;
+}
+
+int board_add_watchdog(struct board *b, machine_event_fn *event, void *arg, struct err *e)
+{
+	const unsigned devfn = PCI_HOST_BOARD_SLOT * PCI_HOST_FUNCTIONS;
+	const uint8_t pin = pci_host_pin(devfn);
+	const struct pci_place at = {
+		.requester = (uint16_t)devfn,
+		.bar = board_places.pci_window + devfn * VIRTIO_PCI_BAR_LEN,
+		.gsi = board_places.pci_irq + pci_host_line(PCI_HOST_BOARD_SLOT, pin),
+		.pin = pin,
+	};
+	struct pci_slot slot = i6300esb_slot(&b->own->watchdog);
+	int rc = i6300esb_init(&b->own->watchdog, b->vmm, &at, event, arg, e);
+
+	if (rc)
+		return rc;
+	b->own->has_watchdog = true;
+	pci_host_set(&b->pci, devfn, &slot);
+	return 0;
 }
 
 int board_load(struct board *b, struct err *e)
@@ -89,6 +112,12 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e)
 	if (!tables)
 		return err_set(e, -ENOSPC, "no RAM for the ACPI tables at 0x%x", BOARD_ACPI);
 	return acpi_build(&a, tables, BOARD_ACPI_SIZE, BOARD_ACPI, e);
+}
+
+void board_hold(struct board *b, bool hold)
+{
+	if (b->own->has_watchdog)
+		i6300esb_hold(&b->own->watchdog, hold);
 }
 
 bool board_power_button(struct board *b)

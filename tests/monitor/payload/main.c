@@ -64,14 +64,6 @@ void payload_ap(void)
 	ap_alive = 1 + (read32(0xfee00020) >> 24);
 }
 
-static void delay(void)
-{
-	uint64_t until = rdtsc() + 50000000;
-
-	while (rdtsc() < until)
-		__asm__ volatile("pause");
-}
-
 /* Starts the second processor as the MP specification says: INIT, SIPI. */
 static void on_ap(const struct start_info *info)
 {
@@ -170,6 +162,10 @@ static const struct {
 	{ "many-pci", case_many_pci },
 	{ "many-mmio", case_many_mmio },
 	{ "pins", case_pins },
+	{ "watchdog-hang", case_watchdog_hang },
+	{ "watchdog-late", case_watchdog_late },
+	{ "watchdog-nmi", case_watchdog_nmi },
+	{ "watchdog-count", case_watchdog_count },
 };
 
 void payload_main(const struct start_info *info)

@@ -6,6 +6,7 @@
 #define PM1_CNT	   0x604
 #define LAPIC_SPIV 0xfee000f0ull
 #define VECTOR	   0x40u
+#define NMI	   2u
 
 struct gate {
 	uint16_t low, selector;
@@ -78,7 +79,7 @@ void irq_setup(void)
 	} __attribute__((packed)) desc = { sizeof(idt) - 1, (uint64_t)idt };
 
 	for (unsigned i = 0; i < 256; i++) {
-		uint64_t to = (uint64_t)(i == VECTOR ? isr_count : isr_other);
+		uint64_t to = (uint64_t)(i == VECTOR || i == NMI ? isr_count : isr_other);
 
 		idt[i] = (struct gate){ (uint16_t)to, 0x08, 0, 0x8e, (uint16_t)(to >> 16),
 			(uint32_t)(to >> 32), 0 };
@@ -98,6 +99,14 @@ bool irq_wait(uint32_t n)
 	while (irq_count < n && rdtsc() < limit)
 		__asm__ volatile("pause");
 	return irq_count >= n;
+}
+
+void delay(void)
+{
+	uint64_t until = rdtsc() + 50000000;
+
+	while (rdtsc() < until)
+		__asm__ volatile("pause");
 }
 
 void power_off(void)

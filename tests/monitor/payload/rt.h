@@ -118,10 +118,13 @@ void put_hex(uint64_t v);
 void put_value(const char *name, uint64_t v);
 bool same(const char *a, const char *b, size_t n);
 size_t length(const char *s);
-/* Loads an interrupt table in which vector 0x40 counts in irq_count, and enables the local APIC. */
+/* Loads an interrupt table in which vector 0x40 and an NMI count in irq_count, and enables the
+ * local APIC. */
 void irq_setup(void);
 /* Waits for an interrupt until irq_count is `n`, or gives up. */
 bool irq_wait(uint32_t n);
+/* Some 20 ms. */
+void delay(void);
 void power_off(void) __attribute__((noreturn));
 
 /* Checks one fact; the serial port says "ok NAME" or "FAILED NAME". */
@@ -140,6 +143,12 @@ void case_mmio(const struct start_info *info);
 void case_many_pci(const struct start_info *info);
 void case_many_mmio(const struct start_info *info);
 void case_pins(const struct start_info *info);
+
+/* Of watchdog.c. */
+void case_watchdog_hang(const struct start_info *info);
+void case_watchdog_late(const struct start_info *info);
+void case_watchdog_nmi(const struct start_info *info);
+void case_watchdog_count(const struct start_info *info);
 
 /* Called from start.S. */
 void payload_main(const struct start_info *info);
