@@ -38,7 +38,7 @@ void vm_watchdog_expired(struct vm *vm)
 	if (ends || action == VM_WATCHDOG_DUMP)
 		request_all(vm, VCPU_DUMP);
 	if (ends)
-		vm_end_with(vm, VM_END_WATCHDOG, "watchdog expired");
+		vm_end_with(vm, VM_END_WATCHDOG, "guest did not feed its watchdog");
 }
 
 void vm_watchdog_hold(struct vm *vm)

@@ -15,7 +15,6 @@
 const struct conf_section conf_vm_sections[] = {
 	{ .name = "boot" },
 	{ .name = "cpus", .word = "count" },
-	{ .name = "watchdog" },
 	{ .table = conf_policy_opts, .offset = VM(policy) },
 	{ .name = "after", .offset = VM(policy), .read = conf_after_read, .free = conf_after_free },
 	{ .name = "ready",
@@ -32,6 +31,7 @@ const struct conf_section conf_vm_sections[] = {
 		.table = conf_resctrl_opts,
 		.offset = VM(resctrl),
 		.check = conf_resctrl_check },
+	{ .name = "watchdog" },
 	{ .name = NULL },
 };
 
