@@ -113,6 +113,15 @@ static void write_status(struct virtio_pci *p, uint8_t status)
 		msix_reset_vectors(&p->msix);
 }
 
+/* No interrupt of before comes once the driver sees that the queue was reset (VIRTIO 1.4,
+ * 2.6.1.1.1). */
+static void reset_queue(struct virtio_pci *p, struct vio_queue *q)
+{
+	msix_detach(&p->msix, &q->irq);
+	vio_queue_reset(&p->vio, q);
+	msix_attach(&p->msix, &q->irq);
+}
+
 static void write_queue16(struct virtio_pci *p, uint64_t offset, uint16_t v)
 {
 	struct vio_queue *q = vio_selected(&p->vio);
@@ -133,7 +142,7 @@ static void write_queue16(struct virtio_pci *p, uint64_t offset, uint16_t v)
 		break;
 	case AT(queue_reset):
 		if (v == 1)
-			vio_queue_reset(&p->vio, q);
+			reset_queue(p, q);
 		break;
 	default:
 		break;

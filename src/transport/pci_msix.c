@@ -64,6 +64,15 @@ static int message(struct msix *m, uint16_t vector)
 	return m->gsis[vector];
 }
 
+void msix_detach(struct msix *m, struct vio_source *s)
+{
+	struct vmm *vmm = m->vio->vmm;
+
+	if (s->gsi >= 0)
+		vmm->ops->msi_connect(vmm, (uint32_t)s->gsi, s->fd, false);
+	s->gsi = -1;
+}
+
 /* Connects or disconnects a source as table and masks say. */
 static void update(struct msix *m, struct vio_source *s)
 {
@@ -72,15 +81,18 @@ static void update(struct msix *m, struct vio_source *s)
 
 	if (gsi == s->gsi)
 		return;
-	if (s->gsi >= 0)
-		vmm->ops->msi_connect(vmm, (uint32_t)s->gsi, s->fd, false);
-	s->gsi = -1;
+	msix_detach(m, s);
 	if (gsi < 0)
 		return;
 	if (vmm->ops->msi_connect(vmm, (uint32_t)gsi, s->fd, true))
 		log_error(vmm->log, "%s: cannot connect an interrupt", m->vio->name);
 	else
 		s->gsi = gsi;
+}
+
+void msix_attach(struct msix *m, struct vio_source *s)
+{
+	update(m, s);
 }
 
 static struct vio_source *source(const struct msix *m, unsigned i)

@@ -41,6 +41,14 @@ bool msix_enabled(const struct msix *m);
 void msix_config_written(struct msix *m);
 /* Maps a source to a vector or to MSIX_NO_VECTOR; one that does not exist unmaps it. */
 void msix_set_vector(struct msix *m, struct vio_source *s, uint16_t vector);
+/*
+ * Takes a source off its vector for a while. What it signalled before has reached the guest when
+ * this returns: KVM delivers some messages from a work queue (those of arm64's ITS), and waits for
+ * that when they are disconnected.
+ */
+void msix_detach(struct msix *m, struct vio_source *s);
+/* Puts it back, as table and masks say. */
+void msix_attach(struct msix *m, struct vio_source *s);
 /* The device was reset: nothing is mapped. */
 void msix_reset_vectors(struct msix *m);
 

@@ -60,6 +60,7 @@ static int msi_set(struct vmm *vmm, uint32_t gsi, const struct vmm_msi *msi)
 static int msi_connect(struct vmm *vmm, uint32_t gsi, int fd, bool on)
 {
 	fake(vmm)->msis[gsi - 24].fd = on ? fd : -1;
+	fake(vmm)->msis[gsi - 24].disconnects += !on;
 	return 0;
 }
 

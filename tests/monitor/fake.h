@@ -17,6 +17,7 @@ struct fake_msi {
 	uint32_t data;
 	uint16_t requester;
 	int fd; /* connected, or -1 */
+	unsigned disconnects;
 };
 
 /* The machine. */

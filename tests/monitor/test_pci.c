@@ -368,6 +368,30 @@ static void msix(struct tap *t)
 	tear_down(t, &r);
 }
 
+/* What is signalled while a queue is reset reaches nobody, and what KVM still has to deliver, it
+ * delivers when the vector is disconnected: before the driver goes on. */
+static void msix_queue_reset(struct tap *t)
+{
+	struct rig r;
+
+	set_up(&r);
+	drive(&r, v1 | FEATURE(VIRTIO_F_RING_RESET));
+	set_vector(&r, 1, 0xfee00000, 0x41, 0);
+	wr(&r, CONFIG + r.msix + 2, 2, 0x8000);
+	wr(&r, BAR + 22, 2, 0);
+	wr(&r, BAR + 26, 2, 1);
+	start_queue(&r, 0);
+	wr(&r, BAR + 20, 1, 15);
+	fd_event_signal(r.dev.setup[0].call_fd);
+	CHECK_EQ(t, r.vmm.msis[0].disconnects, 0);
+	wr(&r, BAR + 58, 2, 1);
+	CHECK_EQ(t, r.vmm.msis[0].disconnects, 1);
+	CHECK_EQ(t, r.vmm.msis[0].fd, r.dev.setup[0].call_fd);
+	CHECK(t, !fd_event_clear(r.dev.setup[0].call_fd));
+	CHECK_EQ(t, rd(&r, BAR + 26, 2), 1);
+	tear_down(t, &r);
+}
+
 static void msix_config_vector(struct tap *t)
 {
 	struct rig r;
@@ -502,6 +526,7 @@ int main(void)
 	TAP_RUN(&t, queue_life);
 	TAP_RUN(&t, queue_reset);
 	TAP_RUN(&t, msix);
+	TAP_RUN(&t, msix_queue_reset);
 	TAP_RUN(&t, msix_config_vector);
 	TAP_RUN(&t, intx);
 	TAP_RUN(&t, cfg_access);
