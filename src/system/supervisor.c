@@ -76,6 +76,7 @@ static void on_look(void *arg)
 	struct supervisor *s = arg;
 
 	sequence_advance(s);
+	notify_look(s->notify);
 	if (s->phase != PHASE_END && sequence_guests_over(s)) {
 		s->phase = PHASE_END;
 		ev_timer_set(&s->end_timer, END_LIMIT);
@@ -180,7 +181,9 @@ static int set_up(struct supervisor *s, struct err *e)
 	}
 	if (!r)
 		r = control_open(&s->control, s, e);
-	return r ? r : thermal_start(&s->thermal, s, e);
+	if (!r)
+		r = thermal_start(&s->thermal, s, e);
+	return r ? r : notify_open(&s->notify, s, e);
 }
 
 /* What the host cannot give, each in a line and an event. Where the monitor says it in its log,
@@ -221,6 +224,7 @@ static void tear_down(struct supervisor *s)
 {
 	control_close(s->control);
 	s->control = NULL;
+	notify_close(s->notify);
 	thermal_stop(s->thermal);
 	events_close(s->events);
 	for (unsigned i = 0; i < s->nunits; i++)

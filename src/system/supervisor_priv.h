@@ -9,9 +9,10 @@
 
 #include "base/log.h"
 #include "system/config.h"
-#include "system/isolation.h"
 #include "system/events.h"
+#include "system/isolation.h"
 #include "system/logfile.h"
+#include "system/notify.h"
 #include "system/order.h"
 #include "system/plan.h"
 #include "system/proc.h"
@@ -90,6 +91,7 @@ struct supervisor {
 	struct events *events;
 	struct isolation *isolation;
 	struct thermal *thermal;
+	struct notify *notify;
 	int signal_fd;
 	struct ev_fd signals;
 	unsigned signals_seen;
