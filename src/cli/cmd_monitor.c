@@ -58,8 +58,8 @@ static void on_suspended(void *arg, bool suspended)
 {
 	struct monitor *m = arg;
 
-	log_info(&m->log, suspended ? "suspended to RAM" : "woken");
-	tell(m, "{\"event\":\"%s\"}", suspended ? "suspended" : "woken");
+	log_info(&m->log, suspended ? "guest suspended itself to RAM" : "guest woken");
+	tell(m, "{\"event\":\"%s\"}", suspended ? "suspended" : "resumed");
 }
 
 static void on_watchdog(void *arg, const char *what)
@@ -97,11 +97,20 @@ static bool is_throttle(struct monitor *m, const char *cmd)
 	       !monitor_throttle_set(&m->throttle, cmd + strlen(word));
 }
 
+static void press_sleep_button(struct monitor *m)
+{
+	if (!vm_sleep_button(m->vm))
+		log_warn(&m->log, "sleep button pressed, but there is none, or the guest does not "
+				  "listen to it");
+}
+
 /* Commands of the supervisor; an unknown one is answered, so that a mismatch of versions shows. */
 static void on_command(struct monitor *m, const char *cmd)
 {
 	if (!strcmp(cmd, "powerbutton"))
 		press_power_button(m);
+	else if (!strcmp(cmd, "suspend"))
+		press_sleep_button(m);
 	else if (!strcmp(cmd, "wakeup"))
 		vm_wake(m->vm);
 	else if (!strcmp(cmd, "quit"))

@@ -313,6 +313,11 @@ bool vm_power_button(struct vm *vm)
 	return board_power_button(&vm->board) || woken;
 }
 
+bool vm_sleep_button(struct vm *vm)
+{
+	return board_sleep_button(&vm->board);
+}
+
 static void set_want(struct vm *vm, enum vcpu_want from, enum vcpu_want to)
 {
 	pthread_mutex_lock(&vm->lock);

@@ -76,6 +76,8 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e);
 void board_hold(struct board *b, bool hold);
 /* Presses the power button; false if the guest does not listen to it. On vmm->loop's thread. */
 bool board_power_button(struct board *b);
+/* The same for the button by which a guest suspends itself to RAM; x86-64 has none. */
+bool board_sleep_button(struct board *b);
 
 /* For board.c: the own part of the architecture. */
 

@@ -194,3 +194,8 @@ bool board_power_button(struct board *b)
 {
 	return pl061_press(&b->own->gpio, ARM64_GPIO_POWER_KEY);
 }
+
+bool board_sleep_button(struct board *b)
+{
+	return pl061_press(&b->own->gpio, ARM64_GPIO_SLEEP_KEY);
+}

@@ -30,7 +30,9 @@
 #define PPI_TIMER_HYP	  10u
 
 #define PL_CLOCK_HZ 24000000u
-#define KEY_POWER   116u /* Linux, input-event-codes.h */
+/* Linux, input-event-codes.h */
+#define KEY_POWER 116u
+#define KEY_SLEEP 142u
 
 /* PCI address cells (IEEE 1275 PCI binding, 2.2.1.1). */
 #define PCI_SPACE_IO	0x01000000u
@@ -261,8 +263,19 @@ static void add_rtc(struct writer *w)
 	end(w);
 }
 
-/* The power key also wakes a guest that sleeps. */
-static void add_power_key(struct writer *w)
+/* Each also wakes a guest that sleeps. */
+static void add_key(
+	struct writer *w, const char *name, const char *label, uint32_t code, uint32_t line)
+{
+	begin(w, "%s", name);
+	prop_string(w, "label", label);
+	prop_u32(w, "linux,code", code);
+	prop_cells(w, "gpios", (const uint32_t[]){ PH_GPIO, line, 0 }, 3);
+	prop_empty(w, "wakeup-source");
+	end(w);
+}
+
+static void add_keys(struct writer *w)
 {
 	begin_primecell(w, "pl061", ARM64_GPIO, ARM64_SPI_GPIO);
 	prop_empty(w, "gpio-controller");
@@ -274,12 +287,8 @@ static void add_power_key(struct writer *w)
 
 	begin(w, "gpio-keys");
 	prop_string(w, "compatible", "gpio-keys");
-	begin(w, "poweroff");
-	prop_string(w, "label", "GPIO Key Poweroff");
-	prop_u32(w, "linux,code", KEY_POWER);
-	prop_cells(w, "gpios", (const uint32_t[]){ PH_GPIO, ARM64_GPIO_POWER_KEY, 0 }, 3);
-	prop_empty(w, "wakeup-source");
-	end(w);
+	add_key(w, "poweroff", "GPIO Key Poweroff", KEY_POWER, ARM64_GPIO_POWER_KEY);
+	add_key(w, "sleep", "GPIO Key Sleep", KEY_SLEEP, ARM64_GPIO_SLEEP_KEY);
 	end(w);
 }
 
@@ -374,7 +383,7 @@ static void add_machine(struct writer *w, const struct dtree_board *b)
 	if (b->uart)
 		add_uart(w);
 	add_rtc(w);
-	add_power_key(w);
+	add_keys(w);
 	if (b->flash)
 		add_flash(w);
 	if (b->watchdog)

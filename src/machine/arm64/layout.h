@@ -53,4 +53,6 @@
 #define ARM64_SPI_MMIO 16u /* one line for each virtio-mmio device */
 #define ARM64_SPIS     160u
 
-#define ARM64_GPIO_POWER_KEY 3u /* line of the PL061 */
+/* Lines of the PL061. "virt" has no sleep key. */
+#define ARM64_GPIO_POWER_KEY 3u
+#define ARM64_GPIO_SLEEP_KEY 4u

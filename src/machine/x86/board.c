@@ -124,3 +124,8 @@ bool board_power_button(struct board *b)
 {
 	return pm_power_button(&b->own->pm);
 }
+
+bool board_sleep_button(struct board *b)
+{
+	return false;
+}
