@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "cli/monitor.h"
+#include "engine/host_check.h"
 
 #define LIST_MAX 64u
 
@@ -104,7 +105,7 @@ int monitor_jail(const struct monitor *m, struct err *e)
 	struct wanted w = { .profile = { .mode = m->args.jail, .ioctl_type = KVMIO } };
 	int rc = add_call(&w, "sched_setaffinity", e);
 
-	if (!rc && m->args.conf.sched_policy != VM_SCHED_OTHER)
+	if (!rc && host_priority(&m->args.conf))
 		rc = add_call(&w, "sched_setscheduler", e);
 	/* The terminal gets its settings back at the end. */
 	if (!rc && m->serial.raw)

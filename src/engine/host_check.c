@@ -100,9 +100,7 @@ static int check_lock(const struct vm_conf *conf, struct err *e)
 
 unsigned host_priority(const struct vm_conf *conf)
 {
-	if (conf->sched_policy == VM_SCHED_OTHER)
-		return 0;
-	/* The regulator must get the processor from those whom it is to stop. */
+	/* The regulator must get the processor from those whom it is to stop, and at once. */
 	return conf->sched_priority + (conf->llc_misses ? 1 : 0);
 }
 

@@ -58,13 +58,10 @@ int vm_open_memory(const struct vm *vm, struct err *e)
 
 static int set_policy(const struct vm_conf *conf, unsigned priority)
 {
-	static const int policies[] = {
-		[VM_SCHED_OTHER] = SCHED_OTHER,
-		[VM_SCHED_FIFO] = SCHED_FIFO,
-		[VM_SCHED_RR] = SCHED_RR,
-	};
 	struct sched_param param = { .sched_priority = (int)priority };
-	int policy = priority ? policies[conf->sched_policy] : SCHED_OTHER;
+	int policy = !priority				 ? SCHED_OTHER
+		     : conf->sched_policy == VM_SCHED_RR ? SCHED_RR
+							 : SCHED_FIFO;
 
 	return sched_setscheduler(0, policy, &param) ? -errno : 0;
 }

@@ -341,11 +341,15 @@ void vm_resume(struct vm *vm)
 
 void vm_hold(struct vm *vm, enum vm_holder who, bool hold)
 {
+	bool running;
+
 	pthread_mutex_lock(&vm->lock);
 	vm->held = hold ? vm->held | who : vm->held & ~(unsigned)who;
-	pthread_cond_broadcast(&vm->changed);
+	running = vm->want == VCPU_RUN;
+	if (running && !hold)
+		pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
-	if (hold)
+	if (running && hold)
 		kick_all(vm);
 }
 
