@@ -19,7 +19,8 @@ enum opt_type {
 	OPT_U64,  /* uint64_t */
 	OPT_SIZE, /* uint64_t bytes, with K, M, G, T (powers of 1024) */
 	OPT_STR,  /* char *, owned, NULL when unset */
-	OPT_PATH, /* char *, owned; the system file resolves it against its own folder */
+	OPT_PATH, /* as OPT_STR; the system file resolves it against its folder, unless one of
+		     `words` */
 	OPT_ENUM, /* int, index into `words` */
 	OPT_MAC,  /* struct opt_mac */
 	OPT_LIST, /* struct opt_list; a key may be given several times or comma-separated */
@@ -46,7 +47,7 @@ struct opt {
 	size_t offset;		  /* of the field in the owner's structure */
 	const char *def;	  /* default as text, or NULL: zero */
 	uint64_t min, max;	  /* for numbers and times (ms); max 0 means no bound */
-	const char *const *words; /* for OPT_ENUM, ends with NULL */
+	const char *const *words; /* for OPT_ENUM and OPT_PATH, ends with NULL */
 	const char *help;	  /* one line: meaning, unit */
 	unsigned flags;
 };

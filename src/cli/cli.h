@@ -22,6 +22,7 @@ int cmd_connect(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_device(int argc, char **argv);
 int cmd_dtb(int argc, char **argv);
+int cmd_efivar(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);

@@ -31,6 +31,7 @@ static const struct cli_command commands[] = {
 	{ "device", cmd_device, "serve one device over vhost-user" },
 	{ "switch", cmd_switch,
 		"serve the network cards of several guests, connected by a switch" },
+	{ "efivar", cmd_efivar, "read and write the UEFI variables of a VM that is off" },
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ "conform", cmd_conform, "judge a device, or a whole platform, by VIRTIO and AVPS" },
 	{ "spec", cmd_conform, "list requirements, and what proves them" },

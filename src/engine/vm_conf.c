@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "engine/firmware.h"
 #include "machine/boot.h"
 
 const char *const vm_arch_words[] = { "auto", "x86-64", "arm64", NULL };
@@ -50,8 +51,16 @@ const struct opt vm_opts[] = {
 	{ .name = "kernel",
 		.type = OPT_PATH,
 		.offset = FIELD(kernel),
-		.help = "Linux bzImage or arm64 Image, ELF file, or with load-address a raw image",
-		.flags = OPT_REQUIRED },
+		.help = "Linux bzImage or arm64 Image, ELF file, or with load-address a raw image" },
+	{ .name = "firmware",
+		.type = OPT_PATH,
+		.offset = FIELD(firmware),
+		.words = firmware_words,
+		.help = "arm64: edk2, u-boot or a file, in place of a kernel" },
+	{ .name = "vars",
+		.type = OPT_PATH,
+		.offset = FIELD(vars),
+		.help = "file with the firmware's UEFI variables; made if it is not there" },
 	{ .name = "initrd",
 		.type = OPT_PATH,
 		.offset = FIELD(initrd),
@@ -201,6 +210,18 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 	if (conf->memory % unit)
 		return err_set(e, -EINVAL, "memory: %" PRIu64 " bytes is not a multiple of %s",
 			conf->memory, conf->hugepages ? "2M, the size of a huge page" : "4K");
+	*key = "firmware";
+	if (!conf->kernel == !conf->firmware)
+		return err_set(e, -EINVAL, "%s",
+			conf->kernel ? "kernel and firmware: a guest starts one of them"
+				     : "key 'kernel' is missing, or 'firmware'");
+	if (conf->firmware && (conf->initrd || conf->cmdline || conf->load_address))
+		return err_set(e, -EINVAL,
+			"firmware: it finds what it boots by itself; initrd, cmdline and "
+			"load-address are for a kernel");
+	*key = "vars";
+	if (conf->vars && !conf->firmware)
+		return err_set(e, -EINVAL, "vars: only a firmware has variables");
 	*key = "entry";
 	if (conf->entry && !conf->load_address)
 		return err_set(e, -EINVAL,

@@ -54,6 +54,8 @@ struct vm_conf {
 	uint32_t cpus;
 	struct opt_list cpu_host; /* host CPU numbers; vCPU i runs on entry i modulo the length */
 	char *kernel;
+	char *firmware; /* in place of the kernel: a path, or a word of firmware_words */
+	char *vars;	/* of its UEFI variables, or NULL: they are lost in the end */
 	char *initrd;
 	char *cmdline;
 	char *dtb;		      /* arm64: a device tree in place of the generated one */

@@ -253,7 +253,7 @@ static int get_file(const uint8_t *image, size_t at, uint8_t *buf, size_t max, s
 
 static void format_boot_sector(uint8_t *image)
 {
-	static const char names[] = "AVP EFIVARSFAT12   ";
+	static const char names[] = "NO NAME    FAT12   ";
 	uint8_t *p = image + PART;
 
 	memcpy(p, boot_sector, sizeof(boot_sector));

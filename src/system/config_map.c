@@ -148,10 +148,18 @@ static int keep(struct conf_keys *keys, const struct conf_slot *slot, const stru
 	return 0;
 }
 
+static bool is_path(const struct opt *o, const char *text)
+{
+	for (unsigned i = 0; o->words && o->words[i]; i++)
+		if (!strcmp(o->words[i], text))
+			return false;
+	return o->type == OPT_PATH;
+}
+
 static void set_text(
 	struct conf_reader *r, const struct conf_slot *slot, const struct yaml_node *at)
 {
-	char *value = slot->opt->type == OPT_PATH ? resolve(r->conf, at->text) : strdup(at->text);
+	char *value = is_path(slot->opt, at->text) ? resolve(r->conf, at->text) : strdup(at->text);
 	struct err e = { 0 };
 	int ret = -ENOMEM;
 

@@ -42,6 +42,8 @@ static const struct {
 } vm_aliases[] = {
 	{ "boot", "kernel", "kernel" },
 	{ "boot", "initrd", "initrd" },
+	{ "boot", "firmware", "firmware" },
+	{ "boot", "vars", "vars" },
 	{ "boot", "cmdline", "cmdline" },
 	{ "boot", "dtb", "dtb" },
 	{ "boot", "load-address", "load-address" },

@@ -267,6 +267,28 @@ static void add_monitor_device(struct planner *p, struct plan_proc *proc, const 
 		socket ? socket : ",isolate=false", keys ? keys : "");
 }
 
+char *plan_vars_path(const struct conf *conf, const struct conf_vm *vm)
+{
+	char *path;
+
+	if (vm->machine.vars)
+		return strdup(vm->machine.vars);
+	return asprintf(&path, "%s/%s.%s.efivars", conf->dir, conf->name, vm->name) < 0 ? NULL
+											: path;
+}
+
+static void add_vars(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm)
+{
+	autofree char *path = plan_vars_path(p->conf, vm);
+
+	if (!path) {
+		p->no_memory = true;
+		return;
+	}
+	add_arg(p, proc, "--vars");
+	add_arg(p, proc, "%s", path);
+}
+
 static void plan_monitor(struct planner *p, const struct conf_vm *vm)
 {
 	struct plan_proc *proc = add_proc(p, PLAN_MONITOR, "monitor", vm->name);
@@ -280,6 +302,8 @@ static void plan_monitor(struct planner *p, const struct conf_vm *vm)
 		add_arg(p, proc, "--isolation");
 		add_arg(p, proc, "%s", vm_isolation_words[conf_isolation(p->conf, vm)]);
 	}
+	if (vm->machine.firmware && !vm->machine.vars)
+		add_vars(p, proc, vm);
 	for (unsigned i = 0; i < vm->ndevices; i++)
 		add_monitor_device(p, proc, vm, &vm->devices[i]);
 }

@@ -38,6 +38,9 @@ int plan_make(struct plan **plan, const struct conf *conf, const char *run_dir, 
 /* Accepts NULL. */
 void plan_free(struct plan *plan);
 
+/* The file with a VM's UEFI variables: what the file says, or beside it SYSTEM.VM.efivars. NULL: no
+ * memory. Owned by the caller. */
+char *plan_vars_path(const struct conf *conf, const struct conf_vm *vm);
 /* The console socket (for `avp console`) and the vsock socket of a device in `run_dir`, or where
  * the file puts them; NULL if there is none or no memory. Owned by the caller. */
 char *plan_console_path(const struct conf_vm *vm, const struct conf_device *d, const char *run_dir);
