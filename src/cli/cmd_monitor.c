@@ -200,6 +200,8 @@ static int open_all(struct monitor *m, struct err *e)
 	if (!rc && m->args.conf.serial)
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
 	if (!rc)
+		vm_set_vars(m->vm, m->vars_fd);
+	if (!rc)
 		rc = vm_load(m->vm, verified ? &m->boot : NULL, e);
 	if (!rc)
 		rc = vm_isolate(m->vm, e);
@@ -251,6 +253,8 @@ static int parse(struct monitor *m, int argc, char **argv, struct err *e)
 {
 	int rc = monitor_parse(&m->args, argc, argv, e);
 
+	if (!rc && m->args.conf.firmware)
+		rc = monitor_firmware_open(m, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
 		rc = monitor_device_parse(&m->devices[i], m->args.devices[i], &m->args.conf, e);
 	return rc;
@@ -307,7 +311,7 @@ int cmd_monitor(int argc, char **argv)
 		return EXIT_FAULT;
 	m->start_ns = process_start_ns();
 	fd_raise_limit();
-	m->signal_fd = -1;
+	m->signal_fd = m->vars_fd = -1;
 	m->serial = (struct monitor_serial){ .in_fd = -1, .out_fd = -1, .other_fd = -1 };
 	rc = parse(m, argc, argv, &e);
 	if (!rc) {
@@ -322,6 +326,7 @@ int cmd_monitor(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < m->args.ndevices; i++)
 		monitor_device_free(&m->devices[i]);
+	monitor_firmware_close(m);
 	monitor_args_free(&m->args);
 	return m->status;
 }

@@ -61,6 +61,8 @@ struct monitor {
 	struct vm_events events;
 	struct monitor_serial serial;
 	struct monitor_throttle throttle;
+	int vars_fd;	 /* the firmware's variables in flash, locked; -1: none */
+	char *vars_disk; /* or the device that they are on, as for --device */
 	int signal_fd;
 	struct ev_fd signals, control;
 	unsigned interrupts; /* SIGINTs seen */
@@ -77,6 +79,11 @@ void monitor_args_free(struct monitor_args *args);
 /* Reads what the guest is booted from into m->boot, and checks it. -EPERM: it is not to be trusted;
  * m->status and the supervisor know. Before anything of the guest exists. */
 int monitor_boot_verify(struct monitor *m, struct err *e);
+
+/* Finds the firmware, makes its file of variables if there is none and opens it, in m->vars_fd, or
+ * as one more device if it is a disk. Between monitor_parse() and the devices' parsing. */
+int monitor_firmware_open(struct monitor *m, struct err *e);
+void monitor_firmware_close(struct monitor *m);
 
 /* `where`: NULL, "-", "pty" or a path. */
 int monitor_serial_open(

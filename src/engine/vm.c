@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
+#include "engine/firmware.h"
 #include "engine/vm_priv.h"
 
 const char *vm_end_name(enum vm_end why)
@@ -200,7 +201,7 @@ int vm_create(struct vm **out, const struct vm_conf *conf, struct ev_loop *loop,
 	vm->conf = conf;
 	vm->log = log;
 	vm->events = events;
-	vm->ram_fd = vm->wake_fd = -1;
+	vm->ram_fd = vm->wake_fd = vm->vars_fd = -1;
 	vm->want = VCPU_PAUSE;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
@@ -234,6 +235,11 @@ void vm_destroy(struct vm *vm)
 	free(vm);
 }
 
+void vm_set_vars(struct vm *vm, int fd)
+{
+	vm->vars_fd = fd;
+}
+
 const struct gm *vm_memory(const struct vm *vm)
 {
 	return &vm->kvm.vmm.gm;
@@ -265,6 +271,9 @@ int vm_load(struct vm *vm, const struct boot_items *verified, struct err *e)
 	vm->board.boot.verified = verified;
 	vm->board.boot.kernel = vm->conf->kernel;
 	vm->board.boot.initrd = vm->conf->initrd;
+	vm->board.boot.vars_fd = vm->vars_fd;
+	if (vm->conf->firmware)
+		vm->board.boot.firmware = firmware_path(vm->conf->firmware);
 	vm->board.boot.cmdline = vm->conf->cmdline;
 	vm->board.boot.dtb = vm->conf->dtb;
 	vm->board.boot.load_address = vm->conf->load_address;

@@ -53,6 +53,8 @@ void vm_destroy(struct vm *vm);
 /* Guest memory, for backends. */
 const struct gm *vm_memory(const struct vm *vm);
 
+/* The file of the firmware's second bank of flash, which stays the caller's; before vm_load(). */
+void vm_set_vars(struct vm *vm, int fd);
 /* Opens and loads the files of the boot, creates the processors: all that needs files and /dev/kvm.
  * `verified`: what was verified, or NULL; not needed any more after vm_start(). */
 int vm_load(struct vm *vm, const struct boot_items *verified, struct err *e);

@@ -51,7 +51,8 @@ const struct opt vm_opts[] = {
 	{ .name = "kernel",
 		.type = OPT_PATH,
 		.offset = FIELD(kernel),
-		.help = "Linux bzImage or arm64 Image, ELF file, or with load-address a raw image" },
+		.help = "Linux bzImage or arm64 Image, ELF file, or with load-address a raw "
+			"image" },
 	{ .name = "firmware",
 		.type = OPT_PATH,
 		.offset = FIELD(firmware),
@@ -219,6 +220,8 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 		return err_set(e, -EINVAL,
 			"firmware: it finds what it boots by itself; initrd, cmdline and "
 			"load-address are for a kernel");
+	if (conf->firmware && conf->arch == VM_ARCH_X86_64)
+		return err_set(e, -EINVAL, "firmware: only arm64 guests have one");
 	*key = "vars";
 	if (conf->vars && !conf->firmware)
 		return err_set(e, -EINVAL, "vars: only a firmware has variables");
@@ -251,6 +254,8 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items)
 {
 	*items = (struct boot_items){ .n = 0 };
+	if (conf->firmware)
+		boot_items_file(items, "firmware", firmware_path(conf->firmware));
 	boot_items_file(items, "kernel", conf->kernel);
 	boot_items_file(items, "initrd", conf->initrd);
 	boot_items_file(items, "dtb", conf->dtb);
@@ -263,6 +268,8 @@ enum vm_arch vm_conf_arch(const struct vm_conf *conf)
 {
 	if (conf->arch != VM_ARCH_AUTO)
 		return (enum vm_arch)conf->arch;
+	if (conf->firmware)
+		return VM_ARCH_ARM64;
 	switch (conf->kernel ? boot_arch_of(conf->kernel) : BOOT_ARCH_UNKNOWN) {
 	case BOOT_ARCH_X86_64:
 		return VM_ARCH_X86_64;

@@ -89,8 +89,8 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e);
 /* What the guest is booted from, in the order in which it is measured; not read yet. It points into
  * `conf`. */
 void vm_conf_boot_items(const struct vm_conf *conf, struct boot_items *items);
-/* The architecture of the guest: what is configured, else what its kernel is made for, else the
- * host's. Never VM_ARCH_AUTO. Reads the kernel file. */
+/* The architecture of the guest: what is configured, else what its kernel is made for (a firmware:
+ * arm64), else the host's. Never VM_ARCH_AUTO. Reads the kernel file. */
 enum vm_arch vm_conf_arch(const struct vm_conf *conf);
 /* The words of enum vm_transport, ends with NULL. */
 extern const char *const vm_transport_words[];

@@ -34,6 +34,7 @@ struct vm {
 	const struct log *log;
 	const struct vm_events *events;
 	int ram_fd;
+	int vars_fd; /* of the firmware, not owned; -1: none */
 	struct board board;
 
 	struct vcpu *vcpus; /* conf->cpus of them */

@@ -55,6 +55,17 @@ static int sync_folder(const char *path, struct err *e)
 	return 0;
 }
 
+/* Gives the draft its name, unless a file has it: -EEXIST. 9P knows links, but not this rename. */
+static int name_new(const struct draft *d, const char *path)
+{
+	if (!renameat2(AT_FDCWD, d->path, AT_FDCWD, path, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL || link(d->path, path) < 0)
+		return -errno;
+	unlink(d->path);
+	return 0;
+}
+
 /* The draft becomes `path`: replacing the file that is there, or failing with -EEXIST. */
 static int draft_finish(struct draft *d, const char *path, bool replace, struct err *e)
 {
@@ -62,9 +73,12 @@ static int draft_finish(struct draft *d, const char *path, bool replace, struct 
 
 	if (fsync(d->fd) < 0)
 		return err_sys(e, -errno, "cannot sync %s", d->path);
-	rc = renameat2(AT_FDCWD, d->path, AT_FDCWD, path, replace ? 0 : RENAME_NOREPLACE);
-	if (rc < 0)
-		return err_sys(e, -errno, "cannot rename %s to %s", d->path, path);
+	if (replace)
+		rc = rename(d->path, path) < 0 ? -errno : 0;
+	else
+		rc = name_new(d, path);
+	if (rc)
+		return err_sys(e, rc, "cannot rename %s to %s", d->path, path);
 	close_fd(&d->fd);
 	return sync_folder(path, e);
 }
@@ -127,6 +141,17 @@ int efistore_lock(const char *path, struct err *e)
 			return steal_fd(&fd);
 	}
 	return err_set(e, -EBUSY, "%s is being replaced again and again", path);
+}
+
+int efistore_kind(int fd, enum efistore_kind *kind, struct err *e)
+{
+	uint8_t head[8192];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+
+	if (n < 0)
+		return err_sys(e, -errno, "cannot read the UEFI variables");
+	*kind = efistore_disk_probe(head, (size_t)n) ? EFISTORE_DISK : EFISTORE_FLASH;
+	return 0;
 }
 
 static int read_image(struct efistore *s, struct err *e)

@@ -36,6 +36,9 @@ int efistore_create(const char *path, enum efistore_kind kind, struct err *e);
  * uses it. Returns the descriptor, to be closed to unlock it.
  */
 int efistore_lock(const char *path, struct err *e);
+/* Which of the two a file is, by its first bytes. What is no disk of ours counts as flash: a
+ * firmware may have a format of its own. */
+int efistore_kind(int fd, enum efistore_kind *kind, struct err *e);
 /* Opens, locks, finds out the kind and reads all variables. After an error close it, too. */
 int efistore_open(struct efistore *s, const char *path, struct err *e);
 /* Replaces the file by one with s->vars: either wholly or not at all, whenever the power fails. */

@@ -33,6 +33,8 @@ struct boot {
 	const struct gm *gm;
 	const char *kernel, *initrd; /* paths; initrd may be NULL */
 	const char *cmdline;	     /* may be NULL */
+	const char *firmware;	     /* arm64: path, in place of a kernel, or NULL */
+	int vars_fd;		     /* its second bank of flash, or -1; not owned */
 	const char *dtb;	     /* arm64: path of a device tree, or NULL: it is generated */
 	/* What was verified, or NULL. Then nothing else is loaded, and from these copies. */
 	const struct boot_items *verified;

@@ -16,13 +16,15 @@
 #include "machine/arm64/pl031.h"
 #include "machine/arm64/pl061.h"
 #include "machine/arm64/sbsa_wdt.h"
+#include "machine/pflash.h"
 
 struct board_own {
 	struct pl011 uart;
 	struct pl031 rtc;
 	struct pl061 gpio;
 	struct sbsa_wdt watchdog;
-	bool has_uart, has_watchdog;
+	struct pflash flash[2]; /* a firmware's code and variables */
+	bool has_uart, has_watchdog, has_flash;
 	uint8_t *dtb; /* the user's device tree, or NULL */
 	size_t dtb_len;
 };
@@ -66,6 +68,8 @@ void board_own_finish(struct board *b)
 	if (!b->own)
 		return;
 	sbsa_wdt_finish(&b->own->watchdog);
+	pflash_finish(&b->own->flash[1]);
+	pflash_finish(&b->own->flash[0]);
 	pl011_finish(&b->own->uart);
 	pl061_finish(&b->own->gpio);
 	pl031_finish(&b->own->rtc);
@@ -137,12 +141,38 @@ static int read_dtb(struct board *b, struct err *e)
 	return boot_read(&f, 0, b->own->dtb, f.size, "device tree", e);
 }
 
+/* A firmware runs from flash; it finds the device tree at the start of RAM. */
+static int load_firmware(struct board *b, struct err *e)
+{
+	struct pflash *flash = b->own->flash;
+	struct boot_file f = { .fd = -1 };
+	autoclose int fd = -1;
+	int rc = boot_open(&b->boot, &f, b->boot.firmware, "firmware", e);
+
+	fd = f.fd;
+	if (rc)
+		return rc;
+	if (!f.size || f.size > ARM64_FLASH_SIZE)
+		return err_set(e, -EINVAL,
+			"the firmware %s has %" PRIu64 " bytes; the flash takes 1 to %u", f.path,
+			f.size, ARM64_FLASH_SIZE);
+	rc = pflash_init(&flash[0], b->vmm, ARM64_FLASH, "firmware", fd, false, e);
+	if (!rc)
+		rc = pflash_init(&flash[1], b->vmm, ARM64_FLASH + ARM64_FLASH_SIZE,
+			"UEFI variables", b->boot.vars_fd, b->boot.vars_fd >= 0, e);
+	b->own->has_flash = !rc;
+	b->boot.protocol = BOOT_ARM64;
+	b->boot.entry = ARM64_FLASH;
+	b->boot.info = ARM64_DTB;
+	return rc;
+}
+
 int board_load(struct board *b, struct err *e)
 {
 	int rc;
 
 	b->boot.gm = &b->vmm->gm;
-	rc = boot_load_arm64(&b->boot, e);
+	rc = b->boot.firmware ? load_firmware(b, e) : boot_load_arm64(&b->boot, e);
 	return rc || !b->boot.dtb ? rc : read_dtb(b, e);
 }
 
@@ -167,14 +197,16 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e)
 		.ram = b->vmm->gm.r[0].size,
 		.uart = b->own->has_uart,
 		.watchdog = b->own->has_watchdog,
+		.flash = b->own->has_flash,
 		.pci_high = b->vmm->addr_bits >= ARM64_PCI_HIGH_BITS,
 		.nmmio = b->nmmio,
 	};
-	void *at = gm_ptr(&b->vmm->gm, ARM64_DTB, ARM64_DTB_SIZE);
+	void *at = gm_ptr(&b->vmm->gm, b->boot.info, ARM64_DTB_SIZE);
 	int rc;
 
 	if (!at)
-		return err_set(e, -ENOSPC, "no RAM for the device tree, 2M at 0x%x", ARM64_DTB);
+		return err_set(
+			e, -ENOSPC, "no RAM for the device tree, 2M at 0x%" PRIx64, b->boot.info);
 	rc = make_chosen(&b->boot, &t.chosen, e);
 	if (rc)
 		return rc;

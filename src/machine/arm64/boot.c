@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* arm64 Image (Linux, Documentation/arch/arm64/booting.rst). */
+/* Which kind of file it is; arm64 Image (Linux, Documentation/arch/arm64/booting.rst). */
 #include "machine/arm64/boot.h"
 
 #include <elf.h>
@@ -83,6 +83,7 @@ int boot_load_arm64(struct boot *b, struct err *e)
 {
 	struct boot_file f = { .fd = -1 };
 	autoclose int fd = -1;
+	uint8_t magic[SELFMAG];
 	int rc = boot_open(b, &f, b->kernel, "kernel", e);
 
 	fd = f.fd;
@@ -92,5 +93,11 @@ int boot_load_arm64(struct boot *b, struct err *e)
 	b->ram_limit = UINT64_MAX;
 	b->protocol = BOOT_ARM64;
 	b->info = ARM64_DTB;
-	return boot_arm64_image(b, &f, e);
+	if (b->load_address || b->raw_entry)
+		return boot_arm64_raw(b, &f, e);
+	rc = boot_read(&f, 0, magic, sizeof(magic), "file's magic number", e);
+	if (rc)
+		return rc;
+	return memcmp(magic, ELFMAG, SELFMAG) ? boot_arm64_image(b, &f, e)
+					      : boot_arm64_elf(b, &f, e);
 }

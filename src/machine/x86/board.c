@@ -101,6 +101,9 @@ int board_load(struct board *b, struct err *e)
 {
 	b->boot.gm = &b->vmm->gm;
 	b->boot.rsdp = BOARD_ACPI;
+	if (b->boot.firmware)
+		return err_set(e, -ENOTSUP, "%s: this board starts kernels, not firmware",
+			b->boot.firmware);
 	return boot_load_x86(&b->boot, e);
 }
 
