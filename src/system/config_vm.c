@@ -42,9 +42,9 @@ static const struct {
 } vm_aliases[] = {
 	{ "boot", "kernel", "kernel" },
 	{ "boot", "initrd", "initrd" },
+	{ "boot", "cmdline", "cmdline" },
 	{ "boot", "firmware", "firmware" },
 	{ "boot", "vars", "vars" },
-	{ "boot", "cmdline", "cmdline" },
 	{ "boot", "dtb", "dtb" },
 	{ "boot", "load-address", "load-address" },
 	{ "boot", "entry", "entry" },
