@@ -24,6 +24,11 @@ def need_board():
         skip_all("no qemu-system-x86_64")
 
 
+def expect(held, detail):
+    if not held:
+        raise Failure(detail)
+
+
 class Tap:
     """Runs functions as test cases."""
 
