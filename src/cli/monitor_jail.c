@@ -107,9 +107,11 @@ int monitor_jail(const struct monitor *m, struct err *e)
 
 	if (!rc && host_priority(&m->args.conf))
 		rc = add_call(&w, "sched_setscheduler", e);
-	/* The terminal gets its settings back at the end. */
+	/* The terminal gets its settings back at the end; the C library reads back what it set. */
 	if (!rc && m->serial.raw)
 		rc = add_ioctl(&w, TCSETS, e);
+	if (!rc && m->serial.raw)
+		rc = add_ioctl(&w, TCGETS, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
 		rc = m->devices[i].vdev ? add_local(&w, &m->devices[i], e)
 					: add_socket(&w, &m->devices[i], e);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio-mmio, version 2 (VIRTIO 1.4, 4.2): one device in a page of registers. */
+/* virtio-mmio, version 2 (VIRTIO 1.4, 4.2): one device in 512 bytes of registers. */
 #pragma once
 
 #include "transport/vio.h"
 
-#define VIRTIO_MMIO_LEN 0x1000u
+#define VIRTIO_MMIO_LEN (0x100u + VIO_CONFIG_MAX) /* bytes: registers, configuration space */
 
 /* Private fields. */
 struct virtio_mmio {
