@@ -67,7 +67,9 @@ def test_a_guest_is_slowed_down_and_let_go(place):
         hot.set(85)
         e = wait_event(s, event="thermal", state="exceeded")
         assert (e["name"], e["at"], e["temperature"], e["action"]) == ("one", 80, 85, "throttle"), e
-        wait_event(s, event="throttle", name="one", cpu=10)
+        e = wait_event(s, event="throttle", name="one", cpu=10)
+        assert e["by"] in ("cgroup", "monitor"), e
+        print(f"# throttled by {e['by']}")
         assert speed(s, "one", "two") < 0.5
         hot.set(76)
         time.sleep(0.2)  # nothing may happen within the hysteresis
