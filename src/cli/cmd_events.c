@@ -11,10 +11,11 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "system/client.h"
+#include "system/events.h"
 #include "system/jsonl.h"
 
 struct events_args {
-	char *system, *since;
+	char *system, *since, *file;
 	bool json, follow;
 	uint32_t lines;
 };
@@ -38,6 +39,10 @@ static const struct opt events_opts[] = {
 		.max = 10000,
 		.help = "at most so many, the newest" },
 	{ .name = "follow", .type = OPT_BOOL, .offset = ARG(follow), .help = "and what comes" },
+	{ .name = "file",
+		.type = OPT_PATH,
+		.offset = ARG(file),
+		.help = "of this file, an 'event-log', and not of a system that runs" },
 	{ .name = "json",
 		.type = OPT_BOOL,
 		.offset = ARG(json),
@@ -46,7 +51,8 @@ static const struct opt events_opts[] = {
 };
 
 static const struct cli_spec events_spec = {
-	.usage = "avp events [NAME] [--follow] [--since WHEN] [--lines N] [--json] [--system NAME]",
+	.usage = "avp events [NAME] [--follow] [--since WHEN] [--lines N] [--json]\n"
+		 "                         [--system NAME | --file EVENT-LOG]",
 	.about =
 		"Shows what happened in a running system, with the time; NAME is one of `avp ps`,\n"
 		"a VM's includes its devices (docs/events.md).\n",
@@ -196,19 +202,38 @@ static int show(const struct events_args *a, cJSON *request, struct err *e)
 	return r;
 }
 
+static int show_file(const struct events_args *a, const struct events_filter *f, struct err *e)
+{
+	const cJSON *event;
+	cJSON *list;
+
+	if (a->follow)
+		return err_set(e, -EINVAL, "--follow is for a system that runs, not for a file");
+	if (access(a->file, R_OK))
+		return err_sys(e, -errno, "cannot read %s", a->file);
+	list = events_read_file(a->file, f);
+	cJSON_ArrayForEach(event, list) print_event(a, event);
+	cJSON_Delete(list);
+	return 0;
+}
+
 static int run(const struct events_args *a, const char *name, struct err *e)
 {
+	struct events_filter f = { .name = name, .max = a->lines };
 	cJSON *request;
 	char since[40];
 
 	if (a->since && parse_since(a->since, since, e))
 		return e->code;
+	f.since = a->since ? since : NULL;
+	if (a->file)
+		return show_file(a, &f, e);
 	request = client_command("events");
-	if (name)
-		cJSON_AddStringToObject(request, "name", name);
-	if (a->since)
-		cJSON_AddStringToObject(request, "since", since);
-	cJSON_AddNumberToObject(request, "max", a->lines);
+	if (f.name)
+		cJSON_AddStringToObject(request, "name", f.name);
+	if (f.since)
+		cJSON_AddStringToObject(request, "since", f.since);
+	cJSON_AddNumberToObject(request, "max", f.max);
 	cJSON_AddBoolToObject(request, "follow", a->follow);
 	return show(a, request, e);
 }

@@ -177,7 +177,7 @@ struct found {
 	const struct events_filter *filter;
 	cJSON *list;
 	unsigned n;
-	size_t bytes;
+	size_t bytes, max_bytes;
 };
 
 /* The oldest give way to the newest. */
@@ -206,17 +206,27 @@ static void find_event(void *arg, const char *line)
 	cJSON_AddItemToArray(found->list, event);
 	found->n++;
 	found->bytes += strlen(line);
-	while (found->n > found->filter->max || found->bytes > ANSWER_BYTES_MAX)
+	while (found->n > found->filter->max || found->bytes > found->max_bytes)
 		drop_oldest(found);
+}
+
+static cJSON *find_all(const char *path, const struct events_filter *f, size_t max_bytes)
+{
+	struct found found = { .filter = f, .list = cJSON_CreateArray(), .max_bytes = max_bytes };
+
+	if (found.list)
+		logfile_read(path, find_event, &found);
+	return found.list;
+}
+
+cJSON *events_read_file(const char *path, const struct events_filter *f)
+{
+	return find_all(path, f, SIZE_MAX);
 }
 
 cJSON *events_read(const struct events *ev, const struct events_filter *f)
 {
-	struct found found = { .filter = f, .list = cJSON_CreateArray() };
-
-	if (found.list)
-		logfile_read(&ev->file, find_event, &found);
-	return found.list;
+	return find_all(ev->file.path, f, ANSWER_BYTES_MAX);
 }
 
 int events_open(struct events **out, struct supervisor *s, struct err *e)

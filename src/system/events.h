@@ -43,8 +43,10 @@ struct events_filter {
 
 /* True if an event is of the process or VM `name`; NULL: of any. */
 bool events_is_of(const cJSON *event, const char *name);
-/* An array of events, oldest first. */
+/* An array of events, oldest first: of the log, as many as fit an answer of the control socket, or
+ * of a file. NULL: no memory. */
 cJSON *events_read(const struct events *ev, const struct events_filter *f);
+cJSON *events_read_file(const char *path, const struct events_filter *f);
 
 int events_open(struct events **ev, struct supervisor *s, struct err *e);
 /* Accepts NULL. */

@@ -11,11 +11,11 @@
 #include "base/fd.h"
 #include "base/util.h"
 
-static char *old_path(const struct logfile *l)
+static char *old_path(const char *path)
 {
-	char *path;
+	char *old;
 
-	return asprintf(&path, "%s.old", l->path) < 0 ? NULL : path;
+	return asprintf(&old, "%s.old", path) < 0 ? NULL : old;
 }
 
 /* The power may have failed in the middle of the last line: it must not swallow the next one. */
@@ -69,7 +69,7 @@ void logfile_close(struct logfile *l)
 
 static void rotate(struct logfile *l)
 {
-	autofree char *old = old_path(l);
+	autofree char *old = old_path(l->path);
 
 	if (!old || rename(l->path, old))
 		return;
@@ -100,10 +100,10 @@ static void read_file(const char *path, void (*fn)(void *arg, const char *line),
 	}
 }
 
-void logfile_read(const struct logfile *l, void (*fn)(void *arg, const char *line), void *arg)
+void logfile_read(const char *path, void (*fn)(void *arg, const char *line), void *arg)
 {
-	autofree char *old = l->path ? old_path(l) : NULL;
+	autofree char *old = old_path(path);
 
 	read_file(old, fn, arg);
-	read_file(l->path, fn, arg);
+	read_file(path, fn, arg);
 }

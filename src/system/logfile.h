@@ -14,7 +14,8 @@
 /* A line that is read back is at most this long; longer ones are cut into several. */
 #define LOGFILE_LINE_MAX 4096u
 
-/* Zero-initialise, or logfile_close() first. Private fields. One thread. */
+/* Zero-initialise, or logfile_close() first. Private fields, but that anybody may read
+ * `path`. One thread. */
 struct logfile {
 	char *path;
 	int fd;
@@ -29,5 +30,5 @@ int logfile_open(struct logfile *l, const char *path, uint64_t max, bool keep, s
 void logfile_close(struct logfile *l);
 /* Appends a line, which includes its newline. 0 or -errno. */
 int logfile_write(struct logfile *l, const char *line, size_t len);
-/* Passes each line that is kept to fn, oldest first, without its newline. */
-void logfile_read(const struct logfile *l, void (*fn)(void *arg, const char *line), void *arg);
+/* Passes each line that is kept under this path to fn, oldest first, without its newline. */
+void logfile_read(const char *path, void (*fn)(void *arg, const char *line), void *arg);

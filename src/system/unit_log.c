@@ -77,7 +77,7 @@ void unit_log_tail(
 	struct tail t = { .fn = fn, .arg = arg };
 	unsigned n = 0;
 
-	logfile_read(&u->log, count_line, &n);
+	logfile_read(u->log.path, count_line, &n);
 	t.skip = n > max ? n - max : 0;
-	logfile_read(&u->log, pass_line, &t);
+	logfile_read(u->log.path, pass_line, &t);
 }

@@ -98,6 +98,24 @@ def test_nonsense_in_the_file(place):
         s.ends(0)
 
 
+def test_the_event_log_outlives_the_run(place):
+    log = os.path.join(place.folder, "events")
+    for run in (1, 2):
+        with place.run("event-log: events\nvms:\n" + place.vm("one", "off")) as s:
+            s.ends(0)
+        with open(log, encoding="utf-8") as f:
+            seen = [json.loads(line)["event"] for line in f]
+        assert seen.count("start") == seen.count("end") == run and seen[-1] == "end", seen
+    shown = place.avp("events", "one", "--json", "--file", log).stdout.splitlines()
+    assert [json.loads(line).get("state") for line in shown].count("running") == 2, shown
+    assert len(place.avp("events", "--file", log, "--lines", "3", "--since", "1h").stdout.splitlines()) == 3
+    for args in (("--file", "/nonexistent"), ("--file", log, "--follow")):
+        assert place.avp("events", *args).returncode == 2, args
+    assert os.stat(log).st_mode & 0o777 == 0o600
+    with place.run("event-log: /dev/null\nvms:\n" + place.vm("one", "off")) as s:
+        assert s.process.wait(LIMIT) == 1 and "/dev/null is not a regular file" in s.text(), s.text()
+
+
 def main():
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         print("1..0 # SKIP no /dev/kvm that can be opened")

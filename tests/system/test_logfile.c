@@ -35,7 +35,7 @@ static struct seen read_all(const struct logfile *l)
 {
 	struct seen s = { .in_order = true };
 
-	logfile_read(l, see, &s);
+	logfile_read(l->path, see, &s);
 	return s;
 }
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The thermal policy of a running system, with a file in place of a sensor: guests are slowed down and stopped, and go on
 when it is cool; a sensor that is lost; what the configuration refuses."""
-import json
 import os
 import sys
 import time
@@ -182,19 +181,6 @@ def test_what_the_file_may_say(place):
             assert done.returncode == 2 and f"{path}:3:" in done.stdout and why in done.stdout, f"{thermal}: {done.stdout}"
         else:
             assert done.returncode == 0, f"{thermal}: {done.stdout}"
-
-
-def test_the_event_log_outlives_the_run(place):
-    log = os.path.join(place.folder, "events")
-    for run in (1, 2):
-        with place.run("event-log: events\nvms:\n" + place.vm("one", "off")) as s:
-            s.ends(0)
-        with open(log, encoding="utf-8") as f:
-            seen = [json.loads(line)["event"] for line in f]
-        assert seen.count("start") == seen.count("end") == run and seen[-1] == "end", seen
-    assert os.stat(log).st_mode & 0o777 == 0o600
-    with place.run("event-log: /dev/null\nvms:\n" + place.vm("one", "off")) as s:
-        assert s.process.wait(test_run.LIMIT) == 1 and "/dev/null is not a regular file" in s.text(), s.text()
 
 
 def main():
