@@ -100,8 +100,7 @@ static bool is_throttle(struct monitor *m, const char *cmd)
 static void press_sleep_button(struct monitor *m)
 {
 	if (!vm_sleep_button(m->vm))
-		log_warn(&m->log, "sleep button pressed, but there is none, or the guest does not "
-				  "listen to it");
+		log_warn(&m->log, "sleep button pressed, but the guest does not listen to it");
 }
 
 /* Commands of the supervisor; an unknown one is answered, so that a mismatch of versions shows. */

@@ -223,6 +223,13 @@ static void on_suspend(struct vcpu *vcpu)
 			strerror(-rc));
 }
 
+int arch_wake(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state = { KVM_MP_STATE_RUNNABLE };
+
+	return kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state);
+}
+
 static bool on_system_event(struct vcpu *vcpu)
 {
 	int rc;

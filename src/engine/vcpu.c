@@ -82,30 +82,40 @@ static void serve(struct vcpu *vcpu)
 		log_warn(vcpu->vm->log, "CPU %u takes no non-maskable interrupt", vcpu->id);
 }
 
-static int set_asleep(struct vcpu *vcpu, bool asleep)
+static void set_asleep(struct vcpu *vcpu, bool asleep)
 {
 	struct vm *vm = vcpu->vm;
-	struct kvm_mp_state state = { asleep ? KVM_MP_STATE_SUSPENDED : KVM_MP_STATE_RUNNABLE };
-	int rc = kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state);
 
-	if (rc)
-		return rc;
-	vcpu->asleep = asleep;
 	pthread_mutex_lock(&vm->lock);
+	vcpu->asleep = asleep;
 	vm->suspended = asleep;
 	pthread_mutex_unlock(&vm->lock);
 	fd_event_signal(vm->wake_fd);
-	return 0;
 }
 
 int vcpu_suspend(struct vcpu *vcpu)
 {
-	return set_asleep(vcpu, true);
+	struct kvm_mp_state state = { KVM_MP_STATE_SUSPENDED };
+	int rc = kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state);
+
+	if (!rc)
+		set_asleep(vcpu, true);
+	return rc;
 }
 
 int vcpu_wake(struct vcpu *vcpu)
 {
-	return set_asleep(vcpu, false);
+	int rc = arch_wake(vcpu);
+
+	if (!rc)
+		set_asleep(vcpu, false);
+	return rc;
+}
+
+static bool must_wait(const struct vm *vm)
+{
+	return vm->want == VCPU_PAUSE ||
+	       (vm->want == VCPU_RUN && (vm->held || (vm->suspended && vm->stands)));
 }
 
 /* Waits while paused; false: the thread has to end. */
@@ -115,14 +125,16 @@ static bool may_run(struct vcpu *vcpu)
 	bool run, wake;
 
 	pthread_mutex_lock(&vm->lock);
-	while (vm->want == VCPU_PAUSE || (vm->want == VCPU_RUN && vm->held))
+	while (must_wait(vm))
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	run = vm->want == VCPU_RUN;
 	/* Under the lock, so that a later change of mind is not lost. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	wake = vcpu->asleep && !vm->suspended;
+	if (wake)
+		vcpu->asleep = false;
 	pthread_mutex_unlock(&vm->lock);
-	if (run && wake && vcpu_wake(vcpu))
+	if (run && wake && arch_wake(vcpu))
 		vm_end_with(vm, VM_END_FAULT, "cannot wake CPU %u", vcpu->id);
 	return run;
 }

@@ -66,6 +66,9 @@ static void on_machine(void *arg, enum machine_event what)
 	case MACHINE_WATCHDOG_EXPIRED:
 		vm_watchdog_expired(arg);
 		break;
+	case MACHINE_SUSPEND:
+		vm_suspend(arg);
+		break;
 	case MACHINE_RESET:
 	default:
 		vm_end_with(arg, VM_END_RESET, "guest asked for a reset");
@@ -87,6 +90,17 @@ static void stop_vcpus(struct vm *vm)
 		vcpu_destroy(&vm->vcpus[i]);
 	free(vm->vcpus);
 	vm->vcpus = NULL;
+}
+
+void vm_suspend(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->suspended = vm->stands = true;
+	for (unsigned i = 0; i < vm->conf->cpus; i++)
+		vm->vcpus[i].asleep = true;
+	pthread_mutex_unlock(&vm->lock);
+	kick_all(vm);
+	fd_event_signal(vm->wake_fd);
 }
 
 static bool is_suspended(struct vm *vm)
@@ -307,7 +321,8 @@ bool vm_wake(struct vm *vm)
 
 	pthread_mutex_lock(&vm->lock);
 	was = vm->suspended;
-	vm->suspended = false;
+	vm->suspended = vm->stands = false;
+	pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
 	if (was)
 		kick_all(vm);

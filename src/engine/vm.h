@@ -75,7 +75,7 @@ int vm_start(struct vm *vm, struct err *e);
 bool vm_wake(struct vm *vm);
 /* Wakes the guest and presses the power button; false if it slept not and does not listen to it. */
 bool vm_power_button(struct vm *vm);
-/* Presses the sleep button; false if there is none, or the guest does not listen to it. */
+/* Presses the sleep button, on which a guest suspends itself; false if it does not listen to it. */
 bool vm_sleep_button(struct vm *vm);
 /* Stops the processors where they are / lets them go on. */
 void vm_pause(struct vm *vm);

@@ -25,7 +25,7 @@ struct vcpu {
 	bool started;
 	_Atomic unsigned
 		requests; /* VCPU_* below: what its thread does before it enters the guest */
-	bool asleep;	  /* its thread only: KVM lets it sleep until it is woken */
+	bool asleep;	  /* under vm->lock: it waits to be woken from suspend to RAM */
 };
 
 struct vm {
@@ -49,6 +49,7 @@ struct vm {
 	enum vcpu_want want;
 	unsigned held;	/* enum vm_holder, as bits: VCPU_RUN has to wait */
 	bool suspended; /* to RAM, by the guest */
+	bool stands;	/* while suspended: no processor enters KVM */
 	bool has_ended;
 	enum vm_end end;
 	char end_text[160];
@@ -84,6 +85,10 @@ void vm_watchdog_expired(struct vm *vm);
 /* After a change of what processors are to do: a guest that stands still cannot feed. */
 void vm_watchdog_hold(struct vm *vm);
 
+/* The guest has suspended itself to RAM, and no processor of it runs until vm_wake(). From a vCPU
+ * thread. Where KVM itself lets the processor sleep see vcpu_suspend(). */
+void vm_suspend(struct vm *vm);
+
 /* vcpu.c */
 
 /* Installs the signal that takes a processor out of KVM_RUN. */
@@ -111,6 +116,8 @@ int arch_init(struct vm *vm, struct err *e);
 int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e);
 /* Handles an exit, or a system event, that only this architecture has; false if it is not known. */
 bool arch_exit(struct vcpu *vcpu);
+/* The processor is woken from suspend to RAM, on its thread. Returns 0 or -errno. */
+int arch_wake(struct vcpu *vcpu);
 /* Where a processor stands, for messages about its end. */
 uint64_t arch_pc(struct vcpu *vcpu);
 /* Writes the registers of a processor to the log; on its thread. */

@@ -14,6 +14,8 @@
 
 #define CR0_PE	 (1u << 0)
 #define CR0_ET	 (1u << 4)
+#define CR0_NW	 (1u << 29)
+#define CR0_CD	 (1u << 30)
 #define CR0_PG	 (1u << 31)
 #define CR4_PAE	 (1u << 5)
 #define EFER_LME (1u << 8)
@@ -264,6 +266,59 @@ int arch_vcpus_init(struct vm *vm, const struct boot *boot, struct err *e)
 	for (unsigned i = 0; !rc && i < vm->conf->cpus; i++)
 		rc = vcpu_init(&vm->vcpus[i], boot, e);
 	return rc;
+}
+
+static struct kvm_segment real_mode(uint16_t selector, uint8_t type)
+{
+	return (struct kvm_segment){
+		.base = (uint32_t)selector << 4,
+		.limit = 0xffff,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.s = 1,
+	};
+}
+
+/* The state after a reset, but for where execution begins: CS:IP of the waking vector (ACPI 6.5,
+ * 16.3.1.1 and 5.2.10). */
+static int set_real_mode(struct vcpu *vcpu, uint32_t vector)
+{
+	struct kvm_regs regs = { .rflags = 2, .rip = vector & 0xf };
+	struct kvm_sregs s;
+	int rc = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &s);
+
+	s.cs = real_mode((uint16_t)(vector >> 4), 0xb);
+	s.ds = s.es = s.fs = s.gs = s.ss = real_mode(0, 0x3);
+	s.tr = (struct kvm_segment){ .limit = 0xffff, .type = 0xb, .present = 1 };
+	s.ldt = (struct kvm_segment){ .limit = 0xffff, .type = 0x2, .present = 1 };
+	s.gdt = s.idt = (struct kvm_dtable){ .limit = 0xffff };
+	s.cr0 = CR0_ET | CR0_NW | CR0_CD;
+	s.cr3 = s.cr4 = s.efer = s.cr8 = 0;
+	memset(s.interrupt_bitmap, 0, sizeof(s.interrupt_bitmap));
+	if (!rc)
+		rc = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &s);
+	return rc ? rc : kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs);
+}
+
+int arch_wake(struct vcpu *vcpu)
+{
+	struct kvm_mp_state wait = { KVM_MP_STATE_UNINITIALIZED };
+	uint32_t vector;
+
+	/* KVM finishes the instruction that left it (the write to PM1) when it is entered again,
+	 * and then returns at once. The flag stays: it costs one more round. */
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	ioctl(vcpu->fd, KVM_RUN, 0);
+	/* The others wait for INIT and SIPI, as after power-on. */
+	if (vcpu->id)
+		return kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &wait);
+	vector = board_wake(&vcpu->vm->board);
+	if (vector && vector < 1u << 20)
+		return set_real_mode(vcpu, vector);
+	vm_end_with(vcpu->vm, VM_END_RESET,
+		"guest was woken from suspend to RAM, but its waking vector is 0x%x", vector);
+	return 0;
 }
 
 static void on_io(struct vcpu *vcpu)

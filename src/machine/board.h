@@ -76,8 +76,11 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e);
 void board_hold(struct board *b, bool hold);
 /* Presses the power button; false if the guest does not listen to it. On vmm->loop's thread. */
 bool board_power_button(struct board *b);
-/* The same for the button by which a guest suspends itself to RAM; x86-64 has none. */
+/* The same for the sleep button, on which a guest suspends itself to RAM. */
 bool board_sleep_button(struct board *b);
+/* x86-64: the guest is woken from ACPI S3. Returns the address where its first processor starts in
+ * real mode; 0: it has named none. Any thread. */
+uint32_t board_wake(struct board *b);
 
 /* For board.c: the own part of the architecture. */
 

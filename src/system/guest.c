@@ -327,7 +327,7 @@ void guest_message(struct unit *u, const char *event, const cJSON *msg)
 		on_status(u, jsonl_str(msg, "state"));
 	else if (!strcmp(event, "suspended"))
 		halted(u, UNIT_SUSPENDED);
-	else if (!strcmp(event, "resumed"))
+	else if (!strcmp(event, "woken"))
 		halted(u, UNIT_RUNNING);
 	else if (!strcmp(event, "watchdog"))
 		on_watchdog(u, jsonl_str(msg, "action"));

@@ -319,6 +319,53 @@ def test_power_button_by_command():
     same(guest.end(), 0)
 
 
+def sleeping(case, *options):
+    """A guest that has suspended itself to RAM, as its sleep button told it."""
+    guest = Guest(case, *options, control=True)
+    guest.wait_output("waiting")
+    guest.control.send(b"suspend")
+    same(guest.wait_event("suspended"), {"event": "suspended"})
+    guest.control.send(b"status")
+    same(guest.wait_event("status")["state"], "suspended")
+    return guest
+
+
+def test_suspend_to_ram_and_wake():
+    import time
+    guest = sleeping("suspend", "--cpus", "2")
+    before = cpu_ticks(guest.process.pid)
+    time.sleep(0.3)
+    same(cpu_ticks(guest.process.pid) - before <= 2, True)
+    guest.control.send(b"wakeup")
+    same(guest.wait_event("woken"), {"event": "woken"})
+    guest.wait_output("woken")
+    guest.control.send(b"powerbutton")
+    same(guest.wait_event("exit")["reason"], "poweroff")
+    same((guest.end(), guest.output().count("ok ")), (0, 4))
+    same("FAILED" in guest.output(), False)
+
+
+def test_power_button_wakes():
+    guest = sleeping("suspend")
+    guest.control.send(b"powerbutton")
+    same(guest.wait_event("woken"), {"event": "woken"})
+    same((guest.end(), "woken" in guest.output()), (0, True))
+
+
+def test_wake_without_a_place_to_wake_at():
+    guest = sleeping("suspend-lost")
+    guest.control.send(b"wakeup")
+    same(guest.wait_event("exit")["reason"], "reset")
+    same((guest.end(), "waking vector is 0x0" in guest.messages), (10, True))
+
+
+def test_quit_while_suspended():
+    guest = sleeping("suspend", "--cpus", "4")
+    guest.control.send(b"quit")
+    same(guest.wait_event("exit")["reason"], "forced")
+    same(guest.end(), 12)
+
+
 def test_quit_by_command():
     guest = Guest("spin", "--cpus", "2", control=True)
     guest.wait_output("spinning")

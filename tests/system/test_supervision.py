@@ -298,6 +298,31 @@ def test_pause_and_resume(place):
         assert "spin: powered off" in s.text(), s.text()
 
 
+def test_suspend_and_wakeup(place):
+    """A guest that its sleep button makes suspend itself, one that does not listen to it, and stopping one that
+    sleeps."""
+    text = vms(vm("one", "suspend").replace(test_run.GUEST, PAYLOAD), vm("deaf", "button").replace(
+        test_run.GUEST, PAYLOAD), vm("three", "suspend").replace(test_run.GUEST, PAYLOAD))
+    with place.run(text) as s:
+        for name in ("one", "deaf", "three"):
+            s.state(name, "running")
+        for name in ("one", "three"):
+            done = place.avp("suspend", name)
+            assert done.returncode == 0 and s.ps()[name]["state"] == "suspended", done.stdout
+            assert place.avp("resume", name).returncode == 1, "it is not paused"
+        done = place.avp("wakeup", "one")
+        assert done.returncode == 0 and s.ps()["one"]["state"] == "running", done.stdout
+        assert states(s, "one")[-2:] == ["suspended", "running"], states(s, "one")
+        with s.connect() as c:
+            c.sendall(b'{"cmd":"suspend","vm":"deaf","id":1}\n')
+            assert s.ask(cmd="stop", vm="deaf")["ok"]
+            answer = json.loads(c.makefile("rb").readline())
+            assert not answer["ok"] and "deaf has ended instead" in answer["error"], answer
+        # Both have to hear their power button: the one that is awake, and the one that sleeps.
+        stops(s)
+        assert "three: powered off" in s.text() and "one: powered off" in s.text(), s.text()
+
+
 def test_killed_monitor(place):
     """The supervisor starts it again, and nothing of it is left: no process, no socket, no file."""
     devices = "devices: [{type: rng}, {type: console, isolate: false}, {type: vsock, cid: 5, isolate: false}]"

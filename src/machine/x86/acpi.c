@@ -2,6 +2,7 @@
 /* RSDP, XSDT, FADT, MADT, MCFG and DSDT (ACPI 6.5, chapter 5), written field by field. */
 #include "machine/x86/acpi.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +10,13 @@
 #include "machine/pci_host.h"
 #include "machine/x86/aml.h"
 #include "machine/x86/layout.h"
+#include "machine/x86/pm.h"
 
 #define TABLE_ALIGN 16u
 #define TABLES_MAX  4u
+
+#define FACS_AT	    64u /* behind the root pointer */
+#define FACS_VECTOR 12u /* firmware waking vector (5.2.10) */
 
 struct header {
 	char signature[4];
@@ -66,7 +71,6 @@ struct fadt {
 } __attribute__((packed));
 
 #define FADT_WBINVD	 (1u << 0)
-#define FADT_SLP_BUTTON	 (1u << 5) /* no fixed sleep button */
 #define FADT_RESET_REG	 (1u << 10)
 #define FADT_HEADLESS	 (1u << 12)
 #define BOOT_NO_VGA	 (1u << 2)
@@ -264,15 +268,15 @@ static void put_virtio(struct aml *a, unsigned i)
 	aml_end(a, dev);
 }
 
-/* Soft-off: the sleep types of PM1a and PM1b; machine/pm.c knows 5. */
-static void put_s5(struct aml *a)
+/* A sleeping state: its sleep types of PM1a and PM1b. */
+static void put_sleep(struct aml *a, const char *name, uint8_t type)
 {
 	size_t package;
 
-	aml_name(a, "_S5_");
+	aml_name(a, name);
 	package = aml_package(a, 4);
-	aml_int(a, 5);
-	aml_int(a, 5);
+	aml_int(a, type);
+	aml_int(a, type);
 	aml_int(a, 0);
 	aml_int(a, 0);
 	aml_end(a, package);
@@ -284,7 +288,8 @@ static uint64_t put_dsdt(struct writer *w, const struct acpi_board *b)
 	size_t at = table_begin(w), scope;
 
 	aml_bytes(&w->a, &h, sizeof(h));
-	put_s5(&w->a);
+	put_sleep(&w->a, "_S3_", PM_SLEEP_RAM);
+	put_sleep(&w->a, "_S5_", PM_SLEEP_OFF);
 	scope = aml_scope(&w->a, "\\_SB_");
 	put_pci(&w->a);
 	put_reserved(&w->a);
@@ -296,19 +301,25 @@ static uint64_t put_dsdt(struct writer *w, const struct acpi_board *b)
 	return table_end(w, at);
 }
 
+/* Where the guest puts its waking vector; aligned to 64 bytes (5.2.10). */
 static uint64_t put_facs(struct writer *w)
 {
 	uint8_t facs[64] = "FACS";
-	size_t at;
 
 	facs[4] = sizeof(facs);
 	facs[32] = 2; /* version */
-	/* 64-byte alignment (5.2.10). */
-	while (w->a.len % 64 && !w->a.full)
+	while (w->a.len < FACS_AT && !w->a.full)
 		aml_byte(&w->a, 0);
-	at = w->a.len;
 	aml_bytes(&w->a, facs, sizeof(facs));
-	return w->gpa + at;
+	return w->gpa + FACS_AT;
+}
+
+uint32_t acpi_waking_vector(const uint8_t *tables)
+{
+	uint32_t vector;
+
+	memcpy(&vector, tables + FACS_AT + FACS_VECTOR, sizeof(vector));
+	return le32toh(vector);
 }
 
 static struct gas io_gas(uint16_t port, uint8_t bytes)
@@ -330,7 +341,7 @@ static void put_fadt(struct writer *w, uint64_t dsdt, uint64_t facs)
 		.c2_latency = NO_C2,
 		.c3_latency = NO_C3,
 		.boot_arch = BOOT_NO_VGA | BOOT_NO_CMOS_RTC,
-		.flags = FADT_WBINVD | FADT_SLP_BUTTON | FADT_RESET_REG | FADT_HEADLESS,
+		.flags = FADT_WBINVD | FADT_RESET_REG | FADT_HEADLESS,
 		.reset_reg = io_gas(BOARD_PORT_RESET, 1),
 		.reset_value = RESET_VALUE,
 		.minor_version = 5,

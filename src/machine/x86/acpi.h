@@ -18,3 +18,5 @@ struct acpi_board {
  * first. -ENOSPC if they do not fit. */
 int acpi_build(
 	const struct acpi_board *board, uint8_t *buf, size_t len, uint64_t gpa, struct err *e);
+/* The address that the guest wants to be woken at, in real mode, from suspend to RAM; 0: none. */
+uint32_t acpi_waking_vector(const uint8_t *tables);

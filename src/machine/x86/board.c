@@ -130,5 +130,13 @@ bool board_power_button(struct board *b)
 
 bool board_sleep_button(struct board *b)
 {
-	return false;
+	return pm_sleep_button(&b->own->pm);
+}
+
+uint32_t board_wake(struct board *b)
+{
+	const uint8_t *tables = gm_ptr(&b->vmm->gm, BOARD_ACPI, BOARD_ACPI_SIZE);
+
+	pm_wake(&b->own->pm);
+	return tables ? acpi_waking_vector(tables) : 0;
 }

@@ -12,11 +12,13 @@
 #define PM1_LEN	    6
 
 #define STATUS_BUTTON (1u << 8)
+#define STATUS_SLEEP  (1u << 9) /* the sleep button */
+#define STATUS_WAKE   (1u << 15)
+#define STATUS_SCI    (STATUS_BUTTON | STATUS_SLEEP)
 
 #define CONTROL_SCI	(1u << 0)
 #define CONTROL_TYPE(c) (((c) >> 10) & 7)
 #define CONTROL_ENABLE	(1u << 13)
-#define SLEEP_OFF	5u /* as \_S5 says */
 
 #define RESET_HARD	  0x04u
 #define I8042_PULSE_RESET 0xfeu
@@ -24,7 +26,7 @@
 
 static void update_line(struct pm *pm)
 {
-	bool level = pm->status & pm->enable & STATUS_BUTTON;
+	bool level = pm->status & pm->enable & STATUS_SCI;
 
 	if (level == pm->line)
 		return;
@@ -72,8 +74,12 @@ static void pm1_write(void *arg, uint64_t offset, const void *data, unsigned len
 	update_line(pm);
 	pthread_mutex_unlock(&pm->lock);
 
-	if ((control & CONTROL_ENABLE) && CONTROL_TYPE(control) == SLEEP_OFF)
+	if (!(control & CONTROL_ENABLE))
+		return;
+	if (CONTROL_TYPE(control) == PM_SLEEP_OFF)
 		pm->event(pm->arg, MACHINE_POWER_OFF);
+	else if (CONTROL_TYPE(control) == PM_SLEEP_RAM)
+		pm->event(pm->arg, MACHINE_SUSPEND);
 }
 
 static void zero_read(void *arg, uint64_t offset, void *data, unsigned len)
@@ -139,14 +145,30 @@ void pm_finish(struct pm *pm)
 	pm->vmm = NULL;
 }
 
-bool pm_power_button(struct pm *pm)
+/* Sets a bit of the status register; true if the guest has it enabled. */
+static bool raise(struct pm *pm, uint16_t bit)
 {
 	bool enabled;
 
 	pthread_mutex_lock(&pm->lock);
-	pm->status |= STATUS_BUTTON;
-	enabled = pm->enable & STATUS_BUTTON;
+	pm->status |= bit;
+	enabled = pm->enable & bit;
 	update_line(pm);
 	pthread_mutex_unlock(&pm->lock);
 	return enabled;
+}
+
+bool pm_power_button(struct pm *pm)
+{
+	return raise(pm, STATUS_BUTTON);
+}
+
+bool pm_sleep_button(struct pm *pm)
+{
+	return raise(pm, STATUS_SLEEP);
+}
+
+void pm_wake(struct pm *pm)
+{
+	raise(pm, STATUS_WAKE);
 }

@@ -57,9 +57,12 @@ static void on_spin(const struct start_info *info)
 }
 
 static volatile uint32_t ap_alive;
+void (*volatile ap_entry)(void);
 
 void payload_ap(void)
 {
+	if (ap_entry)
+		ap_entry();
 	/* Its local APIC id, so that it is known to be another one. */
 	ap_alive = 1 + (read32(0xfee00020) >> 24);
 }
@@ -159,6 +162,8 @@ static const struct {
 	{ "pci", case_pci },
 	{ "intx", case_intx },
 	{ "mmio", case_mmio },
+	{ "suspend", case_suspend },
+	{ "suspend-lost", case_lost },
 	{ "many-pci", case_many_pci },
 	{ "many-mmio", case_many_mmio },
 	{ "pins", case_pins },

@@ -150,6 +150,13 @@ void case_watchdog_late(const struct start_info *info);
 void case_watchdog_nmi(const struct start_info *info);
 void case_watchdog_count(const struct start_info *info);
 
+/* Of suspend.c: suspend to RAM with and without a place to be woken at. */
+void case_suspend(const struct start_info *info);
+void case_lost(const struct start_info *info);
+
+/* What a processor that starts at ap_start does; NULL: it says that it is there. */
+extern void (*volatile ap_entry)(void);
+
 /* Called from start.S. */
 void payload_main(const struct start_info *info);
 void payload_ap(void);
