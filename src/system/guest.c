@@ -138,19 +138,20 @@ static void start_again(struct unit *u, int status, uint64_t delay)
 	unit_start_later(u, delay);
 }
 
+/* The action that the file gives; those that do not end the guest do not come here. */
 static void watchdog_ended(struct unit *u)
 {
-	switch (u->watchdog) {
-	case WATCHDOG_RESET:
+	switch (u->plan->vm->machine.watchdog_action) {
+	case VM_WATCHDOG_RESET:
 		start_again(u, MONITOR_WATCHDOG, 0);
 		return;
-	case WATCHDOG_STOP:
+	case VM_WATCHDOG_STOP:
 		end_in(u, MONITOR_WATCHDOG, false);
 		return;
-	case WATCHDOG_FALLBACK:
+	case VM_WATCHDOG_FALLBACK:
 		end_and_give_up(u, MONITOR_WATCHDOG);
 		return;
-	case WATCHDOG_RESTART:
+	case VM_WATCHDOG_RESTART:
 	default:
 		start_again(u, MONITOR_WATCHDOG, backoff(u));
 		return;
@@ -307,18 +308,6 @@ static void on_status(struct unit *u, const char *state)
 		halted(u, UNIT_RUNNING);
 }
 
-static void on_watchdog(struct unit *u, const char *action)
-{
-	if (action && !strcmp(action, "reset"))
-		u->watchdog = WATCHDOG_RESET;
-	else if (action && !strcmp(action, "stop"))
-		u->watchdog = WATCHDOG_STOP;
-	else if (action && !strcmp(action, "fallback"))
-		u->watchdog = WATCHDOG_FALLBACK;
-	else
-		u->watchdog = WATCHDOG_RESTART;
-}
-
 void guest_message(struct unit *u, const char *event, const cJSON *msg)
 {
 	if (!strcmp(event, "running"))
@@ -329,8 +318,6 @@ void guest_message(struct unit *u, const char *event, const cJSON *msg)
 		halted(u, UNIT_SUSPENDED);
 	else if (!strcmp(event, "woken"))
 		halted(u, UNIT_RUNNING);
-	else if (!strcmp(event, "watchdog"))
-		on_watchdog(u, jsonl_str(msg, "action"));
 }
 
 static bool send_in(struct unit *u, enum unit_state state, const char *word)

@@ -43,9 +43,6 @@ struct supervisor;
 struct control;
 struct ready;
 
-/* What the monitor said about its watchdog before it ended. */
-enum watchdog_end { WATCHDOG_RESTART, WATCHDOG_RESET, WATCHDOG_STOP, WATCHDOG_FALLBACK };
-
 /* A process with what is to happen when it ends. */
 struct unit {
 	struct supervisor *s;
@@ -61,11 +58,10 @@ struct unit {
 	unsigned failures; /* in a row */
 	int exit_status;   /* of the last process, or -signal; if starts > 0 and it ended */
 	bool has_ended;
-	bool wanted;   /* a VM: it and its devices are to be started */
-	bool is_ready; /* a VM: as its `ready` says, since its last start */
-	bool late;     /* a VM: it was ended because it did not become ready */
-	bool press;    /* a VM: to be stopped when those that come after it have ended */
-	enum watchdog_end watchdog;
+	bool wanted;		/* a VM: it and its devices are to be started */
+	bool is_ready;		/* a VM: as its `ready` says, since its last start */
+	bool late;		/* a VM: it was ended because it did not become ready */
+	bool press;		/* a VM: to be stopped when those that come after it have ended */
 	struct ready *ready;	/* NULL: ready as soon as it runs */
 	bool stop;		/* not to be started again */
 	bool again;		/* to be started again, whatever its policy */

@@ -197,7 +197,6 @@ void unit_start(struct unit *u)
 	if (unit_is_vm(u)) {
 		u->ready_ns = 0;
 		u->late = false;
-		u->watchdog = WATCHDOG_RESTART;
 		ready_boot(u->ready);
 	}
 	if (proc_start(&u->proc, u->s->loop, &spec, &u->events, &e)) {

@@ -252,10 +252,25 @@ static void power(struct tap *t)
 	CHECK_EQ(t, in(&r, 0x600, 2), 0x100);
 	out(&r, 0x600, 2, 0x100);
 	CHECK(t, !r.f.line[9]);
+	CHECK(t, !pm_sleep_button(&r.pm));
+	CHECK(t, !r.f.line[9]);
+	out(&r, 0x602, 2, 0x200);
+	CHECK(t, r.f.line[9]);
+	CHECK(t, pm_sleep_button(&r.pm));
+	out(&r, 0x600, 2, 0x200);
+	CHECK(t, !r.f.line[9]);
 	/* Another sleep type, or no enable bit: nothing. */
-	out(&r, 0x604, 2, 1 << 13 | 1 << 10);
+	out(&r, 0x604, 2, 1 << 13 | 3 << 10);
+	out(&r, 0x604, 2, 1 << 10);
 	out(&r, 0x604, 2, 5 << 10);
 	CHECK_EQ(t, r.events, 0);
+	out(&r, 0x604, 2, 1 << 13 | 1 << 10);
+	CHECK(t, r.events == 1 && r.what == MACHINE_SUSPEND);
+	r.events = 0;
+	pm_wake(&r.pm);
+	CHECK_EQ(t, in(&r, 0x600, 2), 0x8000);
+	out(&r, 0x600, 2, 0x8000);
+	CHECK_EQ(t, in(&r, 0x600, 2), 0);
 	out(&r, 0x604, 2, 1 << 13 | 5 << 10);
 	CHECK(t, r.events == 1 && r.what == MACHINE_POWER_OFF);
 	CHECK_EQ(t, in(&r, 0x604, 2) & (1 << 13), 0);
