@@ -316,7 +316,7 @@ void guest_message(struct unit *u, const char *event, const cJSON *msg)
 		on_status(u, jsonl_str(msg, "state"));
 	else if (!strcmp(event, "suspended"))
 		halted(u, UNIT_SUSPENDED);
-	else if (!strcmp(event, "woken"))
+	else if (!strcmp(event, "resumed"))
 		halted(u, UNIT_RUNNING);
 }
 

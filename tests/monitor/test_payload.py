@@ -337,7 +337,7 @@ def test_suspend_to_ram_and_wake():
     time.sleep(0.3)
     same(cpu_ticks(guest.process.pid) - before <= 2, True)
     guest.control.send(b"wakeup")
-    same(guest.wait_event("woken"), {"event": "woken"})
+    same(guest.wait_event("resumed"), {"event": "resumed"})
     guest.wait_output("woken")
     guest.control.send(b"powerbutton")
     same(guest.wait_event("exit")["reason"], "poweroff")
@@ -348,7 +348,7 @@ def test_suspend_to_ram_and_wake():
 def test_power_button_wakes():
     guest = sleeping("suspend")
     guest.control.send(b"powerbutton")
-    same(guest.wait_event("woken"), {"event": "woken"})
+    same(guest.wait_event("resumed"), {"event": "resumed"})
     same((guest.end(), "woken" in guest.output()), (0, True))
 
 
