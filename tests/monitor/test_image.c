@@ -28,7 +28,7 @@ struct rig {
 	struct gm gm;
 	int ram_fd, file, initrd;
 	char path[64], initrd_path[64];
-	uint8_t image[IMAGE];
+	_Alignas(8) uint8_t image[IMAGE];
 	struct header *h;
 	struct err e;
 	struct boot b;
