@@ -34,7 +34,7 @@ check: deps
 	tools/check
 
 bench: deps
-	$(MAKE) all
+	$(MAKE) all arm64
 	meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
 
 clean:

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+from measure import compare, measure, pss_kib
+
 LIMIT = 30
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -27,40 +29,6 @@ def qemu_argv(payload, accel):
     return [QEMU, "-accel", accel, "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
             "-M", "microvm,memory-backend=ram,rtc=off,pic=off,pit=off", "-m", "64M",
             "-object", "memory-backend-memfd,id=ram,size=64M", "-kernel", payload, "-append", "spin"]
-
-
-def pss_kib(pid):
-    """Proportional set size without memfds, which are the guest's RAM."""
-    total, counted = 0, False
-    with open(f"/proc/{pid}/smaps") as f:
-        for line in f:
-            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-                counted = "/memfd:" not in line
-            elif line.startswith("Pss:") and counted:
-                total += int(line.split()[1])
-    return total
-
-
-def cpu_ms(pid):
-    """Of the whole process, to the nanosecond where the kernel says so."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-            total += int(f.read().split()[0])
-    return total / 1e6
-
-
-def measure(argv):
-    """One start: milliseconds to the first byte of COM1, processor time until then, and memory."""
-    start = time.monotonic()
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
-        try:
-            if not os.read(p.stdout.fileno(), 1):
-                raise RuntimeError(f"{argv[0]}: {p.stderr.read().decode(errors='replace')[-300:]}")
-            wall = (time.monotonic() - start) * 1000
-            return wall, cpu_ms(p.pid), pss_kib(p.pid)
-        finally:
-            p.kill()
 
 
 def qemu_accel(payload):
@@ -127,11 +95,9 @@ def main():
         ours.append(measure(avp_argv(avp, payload)))
         if accel:
             theirs.append(measure(qemu_argv(payload, accel)))
-    print(f"{'':34} {'avp':>9} {'QEMU microvm':>13} {'ratio':>6}   ({rounds} rounds, QEMU with {accel})")
-    for i, what in enumerate(("start to first output, ms", "processor time until then, ms", "memory (PSS), KiB")):
-        a = statistics.median(x[i] for x in ours)
-        b = statistics.median(x[i] for x in theirs) if theirs else float("nan")
-        print(f"{what:34} {a:9.1f} {b:13.1f} {b / a:6.1f}")
+    print(f"QEMU with {accel}")
+    compare(("avp", "QEMU microvm"), ("start to first output, ms", "processor time until then, ms", "memory (PSS), KiB"),
+            ours, theirs)
     both = statistics.median(with_device(avp, payload) for _ in range(3))
     print(f"{'monitor + one device (PSS), KiB':34} {both:9.0f} {'':13} target under 5120")
     print(f"{'stripped binary, KiB':34} {stripped_size(avp) / 1024:9.0f} {'':13} target under 1024")
