@@ -45,6 +45,7 @@ static int build(const struct conf_vm *vm, void *buf, size_t len, struct err *e)
 		.ram = m->memory,
 		.uart = m->serial,
 		.watchdog = m->watchdog,
+		.flash = m->firmware,
 		.pci_high = true,
 		.nmmio = m->transport == VM_TRANSPORT_MMIO ? vm->ndevices : 0,
 		.chosen = { .cmdline = m->cmdline },

@@ -222,6 +222,10 @@ int vm_conf_check(const struct vm_conf *conf, const char **key, struct err *e)
 			"load-address are for a kernel");
 	if (conf->firmware && conf->arch == VM_ARCH_X86_64)
 		return err_set(e, -EINVAL, "firmware: only arm64 guests have one");
+	*key = "dtb";
+	if (conf->dtb && vm_conf_arch(conf) != VM_ARCH_ARM64)
+		return err_set(e, -EINVAL,
+			"dtb: only an arm64 guest has a device tree (is 'arch: arm64' missing?)");
 	*key = "vars";
 	if (conf->vars && !conf->firmware)
 		return err_set(e, -EINVAL, "vars: only a firmware has variables");

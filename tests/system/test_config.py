@@ -40,6 +40,7 @@ BAD = [
     ("kernel and firmware", "vms: {a: {boot: {kernel: k, firmware: edk2}}}\n", ["1:39: kernel and firmware"]),
     ("command line for a firmware", "vms: {a: {boot: {firmware: edk2, cmdline: x}}}\n", ["1:28: firmware: it finds"]),
     ("firmware of another architecture", "vms: {a: {arch: x86-64, boot: {firmware: edk2}}}\n", ["1:42: firmware: only arm64 guests"]),
+    ("device tree for x86-64", "vms: {a: {arch: x86-64, boot: {kernel: k, dtb: d}}}\n", ["1:48: dtb: only an arm64 guest"]),
     ("variables of nothing", "vms: {a: {boot: {kernel: k, vars: v}}}\n", ["1:35: vars: only a firmware"]),
     ("entry of nothing", "vms: {a: {boot: {kernel: k, entry: 0x1000}}}\n", ["1:36: entry: only a raw image"]),
     ("name with a slash", "vms: {a/b: {boot: {kernel: k}}}\n", ["1:7: 'a/b' cannot be a name"]),
