@@ -102,6 +102,39 @@ def test_missing_program(place):
            f"status {done.returncode}: {done.stdout}")
 
 
+def test_verified(place):
+    """Of two units with signed kernels and device trees the one whose tree was changed is refused, and the other one
+    runs."""
+    place.write(left="period=200 frames=10", right="period=200 frames=10")
+    private, public = os.path.join(place.path, "private.pem"), os.path.join(place.path, "public.pem")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    with open(place.file, encoding="utf-8") as f:
+        text = f.read()
+    for name in ("left", "right"):
+        tree = os.path.join(place.path, f"{name}.dtb")
+        done = place.avp("dtb", place.file, name, "--out", tree)
+        expect(done.returncode == 0, done.stdout)
+        head, rest = text.split(f"  {name}:")
+        text = f"{head}  {name}:" + rest.replace("ecu.img}", f"ecu.img, dtb: {tree}, key: {public}, "
+                                                 f"manifest: {name}.manifest}}", 1)
+    with open(place.file, "w", encoding="utf-8") as f:
+        f.write(text)
+    for name in ("left", "right"):
+        done = place.avp("sign", place.file, name, "--key", private)
+        expect(done.returncode == 0 and "covers kernel, dtb" in done.stdout, done.stdout)
+    with open(os.path.join(place.path, "right.dtb"), "r+b") as f:
+        f.seek(100)
+        byte = f.read(1)[0]
+        f.seek(100)
+        f.write(bytes([byte ^ 1]))
+    done = place.avp("run", place.file)
+    expect(done.returncode == 1 and "right: error: boot refused" in done.stdout, f"{done.returncode}:\n{done.stdout}")
+    expect("the dtb is not what was signed" in done.stdout and "left: boot verified" in done.stdout, done.stdout)
+    expect("frames sent: 10" in place.serial("left"), place.serial("left"))
+    place.expect_nothing_left()
+
+
 def test_commands(place, log):
     """ps, console, stop, and an end by force, whose status is 1."""
     place.write(left="period=500 frames=100000", right="period=500 frames=100000")
@@ -135,6 +168,7 @@ def main():
     case(tap, "two units: the board by itself, to the end", test_by_itself)
     case(tap, "guests of two architectures are refused", test_mixed)
     case(tap, "no avp for arm64", test_missing_program)
+    case(tap, "verified boot with a device tree", test_verified)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         case(tap, "ps, console, stop by force", test_commands, log)
         log.seek(0)
