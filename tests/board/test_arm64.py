@@ -135,6 +135,13 @@ def test_verified(place):
     place.expect_nothing_left()
 
 
+def test_board_command(place):
+    """Any program, with its output and its status."""
+    status, output = arm64.on_board(AVP, place.runtime, ["sh", "-c", "uname -m; exit 7"], LIMIT)
+    expect(status == 7 and "\naarch64\n" in "\n" + output, f"status {status}: {output}")
+    place.expect_nothing_left()
+
+
 def test_commands(place, log):
     """ps, console, stop, and an end by force, whose status is 1."""
     place.write(left="period=500 frames=100000", right="period=500 frames=100000")
@@ -169,6 +176,7 @@ def main():
     case(tap, "guests of two architectures are refused", test_mixed)
     case(tap, "no avp for arm64", test_missing_program)
     case(tap, "verified boot with a device tree", test_verified)
+    case(tap, "avp board", test_board_command)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         case(tap, "ps, console, stop by force", test_commands, log)
         log.seek(0)
