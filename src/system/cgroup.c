@@ -407,6 +407,8 @@ static void free_list(struct cgroup *list)
 	while (list) {
 		struct cgroup *next = list->next;
 
+		/* A thread of the kernel's KVM may outlive the process that it helped. */
+		wait_empty(list->path, NULL);
 		remove_one(list->path);
 		close_fd(&list->procs);
 		free(list->path);

@@ -169,23 +169,38 @@ static struct cgroup_limits possible(const struct cgroup_limits *asked, unsigned
 	return l;
 }
 
+static void make_cgroup(struct isolation *iso, unsigned i)
+{
+	const struct conf_vm *vm = &iso->conf->vms[i];
+	struct cgroup_limits l = possible(&vm->cgroup, iso->controllers);
+	struct cgroup *group = NULL;
+	struct err e = { 0 };
+
+	if (!cgroup_add(iso->cgroups, vm->name, &group, &e))
+		cgroup_set(group, &l, &e);
+	iso->places[i].cgroup = group;
+	if (e.code)
+		add_shortfall(iso, vm, "cgroup", e.msg);
+}
+
+/* Looking beforehand does not show all that the kernel may refuse. */
 static int make_cgroups(struct isolation *iso, struct err *e)
 {
+	struct err why = { 0 };
 	int r = cgroups_clean(NULL, iso->conf->name, e);
 
 	if (r || !iso->controllers)
 		return r;
-	r = cgroups_open(&iso->cgroups, NULL, iso->conf->name, iso->controllers, e);
-	for (unsigned i = 0; !r && i < iso->conf->nvms; i++) {
+	cgroups_open(&iso->cgroups, NULL, iso->conf->name, iso->controllers, &why);
+	for (unsigned i = 0; i < iso->conf->nvms; i++) {
 		const struct conf_vm *vm = &iso->conf->vms[i];
-		struct cgroup_limits l = possible(&vm->cgroup, iso->controllers);
-		struct err why = { 0 };
 
-		r = cgroup_add(iso->cgroups, vm->name, &iso->places[i].cgroup, e);
-		if (!r && cgroup_set(iso->places[i].cgroup, &l, &why))
+		if (iso->cgroups)
+			make_cgroup(iso, i);
+		else if (cgroup_limits_need(&vm->cgroup) & iso->controllers)
 			add_shortfall(iso, vm, "cgroup", why.msg);
 	}
-	return r;
+	return 0;
 }
 
 static void make_resctrl(struct isolation *iso)
