@@ -186,8 +186,9 @@ static void set_hold(struct regulator *r, bool hold)
 	r->ops.hold(r->ops.arg, hold);
 }
 
-/* One look; false if the counter is gone, and with it the regulation. */
-static bool look(struct regulator *r, bool period_over)
+/* One look, `expired` periods after the one before; false if the counter is gone, and with it the
+ * regulation. */
+static bool look(struct regulator *r, uint64_t expired)
 {
 	uint64_t count;
 
@@ -198,7 +199,9 @@ static bool look(struct regulator *r, bool period_over)
 		set_hold(r, false);
 		return false;
 	}
-	if (period_over)
+	/* More than one if this thread was late; there is no debt that lasts longer than so many.
+	 */
+	for (uint64_t i = 0; i < min_u64(expired, 2 * MISS_DEBT_PERIODS); i++)
 		miss_budget_period(&r->budget, &count);
 	set_hold(r, miss_budget_count(&r->budget, &count));
 	return true;
@@ -243,7 +246,6 @@ static void *regulate(void *arg)
 		{ .fd = r->timer, .events = POLLIN },
 		{ .fd = r->overflow, .events = POLLIN },
 	};
-
 	bool going;
 
 	pthread_setname_np(pthread_self(), "regulator");
