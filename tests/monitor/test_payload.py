@@ -518,17 +518,20 @@ def test_watchdog_warns_by_nmi():
 
 def test_watchdog_rests_while_paused():
     import time
-    guest = Guest("watchdog-late", "--watchdog", control=True)
-    guest.wait_output("late")
+    guest = Guest("watchdog-count", "--watchdog", control=True)
+    guest.wait_output("count 3")
     guest.control.send(b"pause")
     while guest.wait_event("status").get("state") != "paused":
         pass
     time.sleep(2.5)  # longer than the watchdog lasts: nothing may happen
     guest.control.send(b"status")
     same(guest.event(), {"event": "status", "state": "paused"})
+    counted = guest.output().count("count ")
     guest.control.send(b"resume")
-    same(guest.wait_event("exit"), {"event": "exit", "reason": "watchdog"})
-    same(guest.end(), 13)
+    guest.wait_output("count %x" % (counted + 3))
+    guest.control.send(b"quit")
+    same(guest.wait_event("exit"), {"event": "exit", "reason": "forced"})
+    same(guest.end(), 12)
 
 
 def test_no_watchdog_unless_wanted():

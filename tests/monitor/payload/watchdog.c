@@ -4,8 +4,8 @@
 
 #define DEVFN	 (31u << 3)
 #define ID	 0x25ab8086u
-#define STAGE	 500u /* ticks of 983 us: it lasts twice that */
-#define FEEDS	 60u
+#define STAGE	 1000u /* ticks of 983 us: it lasts twice that */
+#define FEEDS	 150u
 #define REG_LOAD 0x0cu
 
 static uint64_t bar;
