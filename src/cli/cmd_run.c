@@ -50,10 +50,12 @@ struct paths {
 	unsigned n;
 };
 
+/* A word in a path's place is not absolute: `firmware: edk2` is in the board's own /usr. */
 static void add_paths(struct paths *p, const struct conf_keys *keys)
 {
 	for (unsigned i = 0; i < keys->n; i++)
-		if (keys->v[i].opt->type == OPT_PATH && p->n < PATHS_MAX)
+		if (keys->v[i].opt->type == OPT_PATH && keys->v[i].value[0] == '/' &&
+			p->n < PATHS_MAX)
 			p->v[p->n++] = keys->v[i].value;
 }
 

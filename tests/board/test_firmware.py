@@ -112,6 +112,8 @@ class Place:
         return done.stdout
 
     def serial(self, vm):
+        if not os.path.exists(self.file(f"{vm}.log")):
+            return ""
         with open(self.file(f"{vm}.log"), encoding="utf-8", errors="replace") as f:
             return f.read()
 
