@@ -180,14 +180,13 @@ void vdev_set_status(struct vdev *dev, uint8_t status)
 		vdev_reset(dev);
 		return;
 	}
-	/* NEEDS_RESET is the device's: the driver does not clear it either. */
-	if (dev->status & ~status & ~VIRTIO_S_NEEDS_RESET) {
-		if (may_complain(dev))
-			log_warn(dev->log,
-				"status 0x%x clears bits of 0x%x; ignored (VIRTIO 1.4, 2.1.1)",
-				status, dev->status);
-		return;
-	}
+	/* Bits are only ever added; U-Boot 2023.01 never sets ACKNOWLEDGE, which a vhost-user
+	 * back-end has from the start. NEEDS_RESET is the device's: the driver does not clear it
+	 * either. */
+	if ((dev->status & ~status & ~VIRTIO_S_NEEDS_RESET) && may_complain(dev))
+		log_warn(dev->log,
+			"status 0x%x clears bits of 0x%x, which stay (VIRTIO 1.4, 2.1.1)", status,
+			dev->status);
 	dev->status |= added & (uint8_t)~checked;
 	if (added & VIRTIO_S_FEATURES_OK) {
 		if (dev->negotiated)

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A disk with an EFI system partition boots to user space through EDK2 and through U-Boot on the emulated arm64 board, and
-UEFI variables go from the host to firmware and Linux and back, over restarts. usage: test_firmware.py AVP"""
+"""All ways to boot an arm64 guest but Linux's own, on one emulated board: a disk with an EFI system partition through EDK2
+and through U-Boot to user space, UEFI variables from the host to firmware and Linux and back, over restarts; an ELF program and
+a raw image. usage: test_firmware.py AVP"""
 import json
 import os
 import shutil
@@ -33,6 +34,15 @@ vms:
     boot: {firmware: u-boot, vars: uboot.vars}
     serial: uboot.log
     devices: [{type: blk, image: uboot.img}]
+  elf:
+    memory: 32M
+    boot: {kernel: bare.elf}
+    serial: elf.log
+  raw:
+    arch: arm64
+    memory: 32M
+    boot: {kernel: bare.bin, load-address: 0x40000000}
+    serial: raw.log
 """
 # In the guest: what the host has set, then the guest's own variable. Under EDK2 Linux sets it and starts again to see it
 # the second time; under U-Boot it was set by a script of the boot loader.
@@ -79,6 +89,7 @@ class Place:
         with open(self.file("car.yaml"), "w", encoding="utf-8") as f:
             f.write(SYSTEM)
         self.make_disks()
+        self.make_programs()
 
     def file(self, name):
         return os.path.join(self.path, name)
@@ -96,11 +107,18 @@ class Place:
         with open(os.path.join(source, "initrd"), "wb") as f:
             subprocess.run([os.path.join(GUEST_BUILD, "pack"), "--arch", "arm64", self.file("test.sh")], stdout=f, check=True)
         subprocess.run([os.path.join(GUEST_BUILD, "efi-disk"), source, self.file("edk2.img"),
-                        "console=ttyAMA0 quiet panic=-1 from=esp"], stdout=subprocess.DEVNULL, check=True)
+                        "console=ttyAMA0 panic=-1 from=esp"], stdout=subprocess.DEVNULL, check=True)
         subprocess.run(["cp", "--sparse=always", self.file("edk2.img"), self.file("uboot.img")], check=True)
         with open(self.file("boot.scr"), "wb") as f:
             f.write(uboot_image(UBOOT_SCRIPT))
         subprocess.run(["mcopy", "-i", self.file("uboot.img") + "@@1M", self.file("boot.scr"), "::/boot.scr"], check=True)
+
+    def make_programs(self):
+        """A program that is linked for the middle of RAM, and its bytes alone, which run anywhere."""
+        subprocess.run(["aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-n",
+                        "-Wl,-Ttext=0x40400000", "-o", self.file("bare.elf"),
+                        os.path.join(guests.ROOT, "tests/boot/bare_arm64.S")], check=True)
+        subprocess.run(["aarch64-linux-gnu-objcopy", "-O", "binary", self.file("bare.elf"), self.file("bare.bin")], check=True)
 
     def avp(self, *args, limit=60):
         return subprocess.run([AVP, *args], cwd=self.path, env=arm64.environment(self.runtime), stdin=subprocess.DEVNULL,
@@ -154,6 +172,12 @@ def test_uboot(place):
     expect(place.efivar("uboot", "get", "Parameter") == '"for-u-boot"\n', place.efivar("uboot", "list"))
 
 
+def test_bare(place):
+    """Both start as docs/boot.md says; the raw image is where the device tree would be."""
+    for name in ("elf", "raw"):
+        expect(place.serial(name) == "EL1, MMU off, device tree in X0, done\n", f"{name}: {place.serial(name)}")
+
+
 def test_private(place):
     """Files of variables are for their owner only."""
     for name in ("firmware.edk2.efivars", "uboot.vars"):
@@ -165,10 +189,11 @@ def main():
     tap = guests.Tap()
     with tempfile.TemporaryDirectory(prefix="avp-firmware-") as folder:
         place = Place(folder)
-        if tap.run("two firmwares boot the same disk, and both guests power off", test_boot, place):
+        if tap.run("all guests boot and power off", test_boot, place):
             tap.run("EDK2: variables from host to Linux and back", test_edk2, place)
             tap.run("U-Boot: variables from host to Linux, from U-Boot to host", test_uboot, place)
             tap.run("files of variables are private", test_private, place)
+            tap.run("an ELF program and a raw image", test_bare, place)
     tap.done()
 
 
