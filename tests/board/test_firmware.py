@@ -107,7 +107,7 @@ class Place:
         with open(os.path.join(source, "initrd"), "wb") as f:
             subprocess.run([os.path.join(GUEST_BUILD, "pack"), "--arch", "arm64", self.file("test.sh")], stdout=f, check=True)
         subprocess.run([os.path.join(GUEST_BUILD, "efi-disk"), source, self.file("edk2.img"),
-                        "console=ttyAMA0 panic=-1 from=esp"], stdout=subprocess.DEVNULL, check=True)
+                        "console=ttyAMA0 quiet panic=-1 from=esp"], stdout=subprocess.DEVNULL, check=True)
         subprocess.run(["cp", "--sparse=always", self.file("edk2.img"), self.file("uboot.img")], check=True)
         with open(self.file("boot.scr"), "wb") as f:
             f.write(uboot_image(UBOOT_SCRIPT))
