@@ -70,6 +70,32 @@ def test_kill_device(system, consoles):
         raise Failure(f"{kills} kills, {restarts} restarts")
 
 
+def state(system, name):
+    return next(vm for vm in system.ask(cmd="ps")["vms"] if vm["name"] == name)["state"]
+
+
+def test_suspend(system, consoles, place, avp):
+    """A stock Linux suspends itself to RAM (ACPI S3), takes no interrupt until it is woken, and then has its memory
+    and its devices again. The other guest notices nothing."""
+    consoles["ivi"].send(b"echo kept >/run/x; echo mem >/sys/power/state; echo WOKEN-$?\n")
+    end = time.monotonic() + 120
+    while state(system, "ivi") != "suspended":
+        if time.monotonic() > end:
+            raise Failure(f"ivi is {state(system, 'ivi')}")
+        time.sleep(0.5)
+    shown = avp_command(place, avp, "wakeup", "ivi")
+    if shown.returncode:
+        raise Failure(f"status {shown.returncode}: {shown.stdout}")
+    consoles["ivi"].expect(rb"WOKEN-0", 120)
+    consoles["ivi"].send(b"cat /run/x; avp-guest soak /root/again.bin 4 2; echo SOAK-$?\n")
+    consoles["ivi"].expect(rb"\nkept\r?\n", 120)
+    consoles["ivi"].expect(rb"every block as last written\r?\nSOAK-0", 240)
+    consoles["ivi"].send(b"ping -c 3 -W 20 192.168.7.2 >/dev/null; echo PING-$?\n")
+    consoles["ivi"].expect(rb"\nPING-0", 120)
+    if state(system, "cluster") != "running":
+        raise Failure(f"cluster is {state(system, 'cluster')}")
+
+
 def test_interrupt(system, place):
     """Ctrl-C: both guests power off by themselves, status 0, nothing is left."""
     system.process.send_signal(signal.SIGINT)
@@ -94,6 +120,7 @@ def main():
             tap.run("consoles", test_console, consoles)
             tap.run("a guest that does not exist", test_unknown_guest, place, avp)
             tap.run("kill -9 of a disk process under load", test_kill_device, system, consoles)
+            tap.run("suspend to RAM and wake", test_suspend, system, consoles, place, avp)
             tap.run("Ctrl-C", test_interrupt, system, place)
     finally:
         system.end()
