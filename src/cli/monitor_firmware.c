@@ -61,6 +61,15 @@ static bool is_right_kind(enum firmware_vars wanted, enum efistore_kind found)
 	       (wanted == FIRMWARE_VARS_DISK) == (found == EFISTORE_DISK);
 }
 
+/* EDK2 does not start without flash that it can write to; U-Boot does without its disk. */
+static int open_temporary(struct monitor *m, enum firmware_vars wanted, struct err *e)
+{
+	if (wanted == FIRMWARE_VARS_DISK)
+		return 0;
+	m->vars_fd = efistore_temporary(e);
+	return m->vars_fd < 0 ? m->vars_fd : 0;
+}
+
 int monitor_firmware_open(struct monitor *m, struct err *e)
 {
 	const struct vm_conf *conf = &m->args.conf;
@@ -69,8 +78,10 @@ int monitor_firmware_open(struct monitor *m, struct err *e)
 	enum efistore_kind kind;
 	int rc = check_installed(conf->firmware, e);
 
-	if (rc || !conf->vars)
+	if (rc)
 		return rc;
+	if (!conf->vars)
+		return open_temporary(m, wanted, e);
 	rc = firmware_make_vars(conf->vars, wanted, e);
 	if (rc)
 		return rc;

@@ -109,6 +109,22 @@ int efistore_create(const char *path, enum efistore_kind kind, struct err *e)
 	return rc;
 }
 
+int efistore_temporary(struct err *e)
+{
+	autofree uint8_t *image = malloc(EFISTORE_VOLUME_LEN);
+	autoclose int fd = -1;
+	int rc;
+
+	if (!image)
+		return err_set(e, -ENOMEM, "no memory");
+	fd = fd_memfd("efivars", EFISTORE_FLASH_SIZE, 0, e);
+	if (fd < 0)
+		return fd;
+	efistore_flash_format(image);
+	rc = fd_write_full(fd, image, EFISTORE_VOLUME_LEN);
+	return rc ? err_sys(e, rc, "cannot fill the UEFI variables") : steal_fd(&fd);
+}
+
 /* That it is still the file of this name: a writer before us may have replaced it. */
 static bool is_current(int fd, const char *path)
 {

@@ -31,6 +31,8 @@ struct efistore {
 
 /* Makes an empty store at `path`, mode 0600, durably; -EEXIST if there is a file. */
 int efistore_create(const char *path, enum efistore_kind kind, struct err *e);
+/* An empty flash store in memory, for variables that nobody wants to keep: a descriptor. */
+int efistore_temporary(struct err *e);
 /*
  * Opens and locks the file for writing; -EBUSY with a message while a VM or another host process
  * uses it. Returns the descriptor, to be closed to unlock it.

@@ -506,6 +506,11 @@ static void files(struct tap *t)
 	CHECK(t, efistore_open(&s, path, &e) < 0);
 	efistore_close(&s);
 	unlink(path);
+	fd = efistore_temporary(&e);
+	CHECK(t, fd >= 0 && pread(fd, disk, sizeof(disk), 0) == sizeof(disk));
+	CHECK_EQ(t, efistore_flash_probe(disk, 8192), EFISTORE_VOLUME_LEN);
+	CHECK_EQ(t, lseek(fd, 0, SEEK_END), EFISTORE_FLASH_SIZE);
+	close(fd);
 	/* Nothing was left behind. */
 	CHECK_EQ(t, rmdir(folder), 0);
 }
