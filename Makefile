@@ -3,12 +3,13 @@
 #   make         builds build/avp            make demo    two Linux guests, started, checked, powered off
 #   make check   all tests                   make bench   the figures of docs/performance.md
 #   make deps    installs what is needed     make guests  kernel, initrd and disks of examples/two-linux.yaml
+#   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
 #   make arm64   builds build-arm64/avp, which runs on arm64 computers and on the emulated arm64 board
 BUILD ?= build
 BUILD_ARM64 ?= build-arm64
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests demo check bench clean
+.PHONY: all arm64 deps guests guests-arm64 demo demo-arm64 check bench clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -25,10 +26,21 @@ deps:
 guests:
 	guests/linux/build $(BUILD)/guests ivi cluster
 
+# The disk of ivi boots by itself: what follows its name is its kernel command line.
+guests-arm64:
+	guests/linux/build --arch arm64 $(BUILD)/guests-arm64 cluster \
+		'ivi=console=ttyAMA0 console=hvc0 quiet panic=-1 $(IVI)'
+IVI = avp.name=ivi avp.address=192.168.7.1/24 avp.peer=192.168.7.2 avp.peer-cid=4
+
 demo: deps
 	$(MAKE) all
 	$(MAKE) guests
 	tools/demo --avp $(BUILD)/avp examples/two-linux.yaml
+
+demo-arm64: deps
+	$(MAKE) all arm64
+	$(MAKE) guests-arm64
+	tools/demo --avp $(BUILD)/avp --watched brake examples/arm64.yaml
 
 check: deps
 	tools/check

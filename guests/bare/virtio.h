@@ -6,7 +6,7 @@
 #include "drivers/pci.h"
 #include "guests/bare/bare.h"
 
-#define BARE_VIRTIO_MAX	    32
+#define BARE_VIRTIO_MAX	    128
 #define BARE_VIRTIO_VECTORS 8 /* MSI-X messages of a device, at most */
 
 struct bare_virtio;

@@ -7,7 +7,8 @@
  *     period=MS    between two feedings (a quarter of that)
  *     feed=N       how often; 0: for ever (0)
  *
- * A key on its console, if it has one: 'h' hangs, 'q' switches off, as does the power button.
+ * A key on its console, if it has one: 'h' hangs, 'q' switches off, as does the power button; any
+ * other one is answered.
  */
 #include "drivers/console.h"
 #include "guests/bare/virtio.h"
@@ -16,6 +17,7 @@
 #define DEVICE_MEMORY (64u << 10)
 #define NUMBER_MAX    1000000u
 #define TIMEOUT	      2000u
+#define FEEDING	      "watched: feeding\n"
 #define PATIENCE      10u /* timeouts that it waits for its end */
 
 enum order { ORDER_GO_ON, ORDER_HANG, ORDER_OFF };
@@ -73,6 +75,7 @@ static enum order wait(uint64_t until)
 			continue;
 		if (key == 'h' || key == 'q')
 			return key == 'h' ? ORDER_HANG : ORDER_OFF;
+		say(FEEDING);
 	}
 	return bare_button() ? ORDER_OFF : ORDER_GO_ON;
 }
@@ -109,7 +112,7 @@ int bare_main(struct bare_info *info)
 	bare_put("watched: ");
 	bare_put(kind);
 	bare_put(" watchdog\n");
-	say("watched: feeding\n");
+	say(FEEDING);
 	if (feed(period ? period : 1, times) == ORDER_OFF) {
 		say("watched: switching off\n");
 		return 0;

@@ -54,18 +54,18 @@ class Tap:
 
 
 class Place:
-    """A temporary folder with guests and the system file of the example, and a run-time folder."""
+    """A temporary folder with the guests and the system file of an example, and a run-time folder."""
 
-    def __init__(self):
+    def __init__(self, example="two-linux", target="guests", images=ROOT):
+        """`target` of the Makefile builds its Linux guests; `images` is where the bare-metal ones are."""
         self.temp = tempfile.TemporaryDirectory(prefix="avp-board-")
         self.path = self.temp.name
         self.runtime = os.path.join(self.path, "run")
         os.mkdir(self.runtime, 0o700)
-        subprocess.run([os.path.join(ROOT, "guests/linux/build"), os.path.join(self.path, "guests"),
-                        "ivi", "cluster"], stdout=subprocess.DEVNULL, check=True)
-        with open(os.path.join(ROOT, "examples/two-linux.yaml"), encoding="utf-8") as f:
-            text = f.read().replace("../build/guests/", "guests/")
-        self.file = os.path.join(self.path, "two-linux.yaml")
+        subprocess.run(["make", "-s", "-C", ROOT, "BUILD=" + self.path, target], stdout=subprocess.DEVNULL, check=True)
+        with open(os.path.join(ROOT, "examples", example + ".yaml"), encoding="utf-8") as f:
+            text = f.read().replace("../build/guests/watched/", images + "/").replace("../build/", "")
+        self.file = os.path.join(self.path, example + ".yaml")
         with open(self.file, "w", encoding="utf-8") as f:
             f.write("grace: 100s  # a busy machine is no reason for force\n" + text)
 
