@@ -116,17 +116,5 @@ def test_the_event_log_outlives_the_run(place):
         assert s.process.wait(LIMIT) == 1 and "/dev/null is not a regular file" in s.text(), s.text()
 
 
-def main():
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        print("1..0 # SKIP no /dev/kvm that can be opened")
-        return 0
-    tap = test_run.Tap()
-    for name, function in list(globals().items()):
-        if name.startswith("test_") and callable(function):
-            tap.run(function)
-    print(f"1..{tap.n}")
-    return 1 if tap.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(test_run.main(globals()))

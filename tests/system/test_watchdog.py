@@ -100,17 +100,5 @@ def test_a_paused_guest_is_not_bitten(place):
         s.process.wait(test_run.LIMIT)
 
 
-def main():
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        print("1..0 # SKIP no /dev/kvm that can be opened")
-        return 0
-    tap = test_run.Tap()
-    for name, function in list(globals().items()):
-        if name.startswith("test_") and callable(function):
-            tap.run(function)
-    print(f"1..{tap.n}")
-    return 1 if tap.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(test_run.main(globals()))
