@@ -5,6 +5,7 @@
 Runs alternate A B A B; medians. Guest RAM (64 MiB, a memfd in both) is not counted as memory.
 usage: run.py AVP PAYLOAD [ROUNDS]
 """
+import glob
 import os
 import re
 import shutil
@@ -72,10 +73,9 @@ def stripped_size(avp):
 def source_lines():
     """Per room, without blank lines and pure comments."""
     rooms = {}
-    for room in ("base", "virtio", "transport", "machine", "engine", "host", "devices", "system", "cli"):
-        folder = os.path.join(ROOT, "src", room)
-        text = "".join(open(os.path.join(folder, name)).read() for name in sorted(os.listdir(folder))
-                       if name.endswith((".c", ".h")))
+    for room in ("base", "virtio", "transport", "machine", "engine", "host", "devices", "system", "cli", "verify"):
+        paths = sorted(glob.glob(os.path.join(ROOT, "src", room, "**", "*.[ch]"), recursive=True))
+        text = "".join(open(path).read() for path in paths)
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
         rooms[room] = sum(1 for line in text.split("\n") if line.strip())
     return rooms
