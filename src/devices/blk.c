@@ -200,7 +200,8 @@ static void blk_config_write(struct vdev *dev, uint32_t offset, const void *buf,
 static int check_keys(struct blk *b, struct err *e)
 {
 	if (!is_pow2(b->queue_size))
-		return err_set(e, -EINVAL, "queue-size: %u; it is a power of two from 4 to 1024", b->queue_size);
+		return err_set(e, -EINVAL, "queue-size: %u; it is a power of two from 4 to 1024",
+			b->queue_size);
 	if (b->block_size && (!is_pow2(b->block_size) || b->block_size < DISK_SECTOR))
 		return err_set(e, -EINVAL, "block-size: %u; it is a power of two, 512 or more",
 			b->block_size);

@@ -26,8 +26,8 @@ struct console_client {
 
 /*
  * Carries bytes both ways; a console sends first what the guest printed lately. A terminal is in
- * raw mode meanwhile, and Ctrl-] detaches; otherwise bytes go as they are, and the end of input only
- * ends that direction. Blocks; handles SIGWINCH by itself, and SIGINT and SIGTERM so that the
+ * raw mode meanwhile, and Ctrl-] detaches; otherwise bytes go as they are, and the end of input
+ * only ends that direction. Blocks; handles SIGWINCH by itself, and SIGINT and SIGTERM so that the
  * terminal is restored. Returns an enum console_end or -errno.
  */
 int console_client_run(const struct console_client *config, struct err *e);

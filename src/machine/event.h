@@ -5,7 +5,7 @@
 enum machine_event {
 	MACHINE_POWER_OFF,
 	MACHINE_RESET,
-	MACHINE_SUSPEND, /* to RAM, by firmware that is this program's: ACPI S3 */
+	MACHINE_SUSPEND,	     /* to RAM, by firmware that is this program's: ACPI S3 */
 	MACHINE_WATCHDOG_PRETIMEOUT, /* the guest did not feed it, and has a second chance */
 	MACHINE_WATCHDOG_EXPIRED,    /* nor that */
 };

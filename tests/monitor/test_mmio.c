@@ -236,7 +236,7 @@ static void queue_reset(struct tap *t)
 	tear_down(t, &r);
 }
 
-/* What the device said before a queue's reset, and the loop had not heard, is not said afterwards. */
+/* What the device said before a reset, and the loop had not heard, is not said afterwards. */
 static void queue_reset_forgets(struct tap *t)
 {
 	struct rig r;
