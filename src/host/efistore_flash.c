@@ -207,8 +207,8 @@ static int take(const uint8_t *at, const struct variable *v, struct efivars *var
 		return err_set(e, -EINVAL, "a variable's name has %zu bytes", len);
 	for (size_t i = 0; i < len / 2; i++)
 		name[i] = (uint16_t)(at[sizeof(*v) + 2 * i] | at[sizeof(*v) + 2 * i + 1] << 8);
-	if (efi_strlen((name[len / 2 - 1] = 0, name)) != len / 2 - 1)
-		return err_set(e, -EINVAL, "a variable's name has a zero in it");
+	if (name[len / 2 - 1] || efi_strlen(name) != len / 2 - 1)
+		return err_set(e, -EINVAL, "a variable's name does not end with its only zero");
 	if (efivars_find(vars, name, &v->guid))
 		return 0;
 	rc = efivars_set(

@@ -232,10 +232,9 @@ cJSON *events_read(const struct events *ev, const struct events_filter *f)
 int events_open(struct events **out, struct supervisor *s, struct err *e)
 {
 	struct events *ev = calloc(1, sizeof(*ev));
+	const char *kept = s->conf->event_log;
 	autofree char *path = NULL;
 	int r;
-
-	const char *kept = s->conf->event_log;
 
 	if (!ev || (kept ? asprintf(&path, "%s", kept)
 			 : asprintf(&path, "%s/" EVENTS_FILE, s->run_dir)) < 0) {

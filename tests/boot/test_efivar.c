@@ -198,6 +198,7 @@ static void flash_bad(struct tap *t)
 	BAD_FLASH(-EINVAL, volume[NTH(1) + 38] = 9);
 	BAD_FLASH(-EINVAL, volume[NTH(1) + 43] = 0x7f);
 	BAD_FLASH(-EINVAL, volume[NTH(1) + VARIABLE] = 0);
+	BAD_FLASH(-EINVAL, volume[NTH(1) + VARIABLE + 2] = 1); /* a name without end */
 	BAD_FLASH(-EINVAL, memset(volume + NTH(1) + 36, 0xfe, 8));
 	efivars_free(&vars);
 	CHECK_EQ(t, efistore_flash_probe(volume, 30), 0);
