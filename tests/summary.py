@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Counts the cases of all tests from meson's logs (testlog.json of one or several builds).
 
-Lists failures and the reasons of skips; the last line is "N passed, N failed, N skipped". Exit status 1 if anything
-failed, or if a log is missing or says nothing."""
+Lists the reasons of skips, then failures with what they said, so that the end of a long log is what has to be read; the
+last line is "N passed, N failed, N skipped". Exit status 1 if anything failed, or if a log is missing or says nothing."""
 import json
 import re
 import sys
@@ -12,6 +12,7 @@ CASE = re.compile(r"^(not )?ok\b[ \t]*\d*[ \t]*-?[ \t]*(.*?)(?:\s*#\s*(SKIP)\b\S
 BAIL_OUT = re.compile(r"^Bail out!\s*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\S*\s*(.*))?$", re.IGNORECASE)
 GOOD = ("OK", "SKIP", "EXPECTEDFAIL")
+SAID = 20  # lines of a failed program's diagnostics, and of its standard error, that are repeated
 
 
 class Count:
@@ -19,6 +20,7 @@ class Count:
         self.passed = 0
         self.failed = []
         self.skipped = {}  # reason: cases
+        self.said = []  # what programs with failures said
 
     def skip(self, what, why):
         self.skipped.setdefault(why or "no reason given", []).append(what)
@@ -55,6 +57,20 @@ def count_tap(count, test, text):
     return cases, planned
 
 
+def words_of(entry):
+    """What a program with failures said of them: the diagnostics before and after failed cases, the end of its errors."""
+    words, before, failed = [], [], False
+    for line in (entry.get("stdout") or "").splitlines():
+        match = CASE.match(line)
+        if match:
+            failed = bool(match.group(1)) and not match.group(3)
+            words += before + [line] if failed else []
+            before = []
+        elif line.startswith("#"):
+            (words if failed else before).append(line)
+    return words[-SAID:] + (entry.get("stderr") or "").splitlines()[-SAID:]
+
+
 def count_test(count, build, entry):
     test = f"{build}: {entry['name']}"
     result = entry["result"]
@@ -69,6 +85,8 @@ def count_test(count, build, entry):
     # A program that fails as a whole (time limit, crash, sanitizer) is a failure even if all its cases passed.
     if result not in GOOD and len(count.failed) == before:
         count.failed.append(f"{test}: {result.lower()}")
+    if len(count.failed) > before:
+        count.said += [f"{test}: {line}" for line in words_of(entry)]
 
 
 def count_log(count, path):
@@ -91,10 +109,12 @@ def main(paths):
         count_log(count, path)
     if not paths:
         count.failed.append("usage: summary.py testlog.json...")
-    for name in count.failed:
-        print(f"failed: {name}")
     for why, names in count.skipped.items():
         print(f"skipped ({len(names)}): {why}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")
+    for line in count.said:
+        print(f"said: {line}")
+    for name in count.failed:
+        print(f"failed: {name}")
     skipped = sum(len(names) for names in count.skipped.values())
     print(f"{count.passed} passed, {len(count.failed)} failed, {skipped} skipped")
     return 1 if count.failed else 0
