@@ -7,7 +7,6 @@
 #include "base/util.h"
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "host/switch.h"
 #include "system/isolation.h"
 #include "system/plan.h"
 #include "system/rundir.h"
@@ -81,14 +80,13 @@ static void print_sections(const struct conf_section *sections, const struct con
 
 static void print_device(const struct conf_device *d)
 {
-	printf("    device %s: %s, %s%s\n", d->name, d->cls->name,
-		d->socket	 ? "served by somebody else at "
-		: d->switch_name ? "a port of switch "
-		: d->isolate	 ? "a jailed process"
-				 : "a thread of the monitor",
-		d->socket	 ? d->socket
-		: d->switch_name ? d->switch_name
-				 : "");
+	printf("    device %s: %s, ", d->name, d->cls->name);
+	if (d->socket)
+		printf("served by somebody else at %s\n", d->socket);
+	else if (d->plug)
+		printf("a port of %s %s\n", medium_class_for(d->cls->name)->command, d->plug);
+	else
+		puts(d->isolate ? "a jailed process" : "a thread of the monitor");
 	if (!d->socket || conf_is_foreign(d))
 		print_keys(&d->keys, d->cls->opts, 6);
 }
@@ -135,13 +133,13 @@ static void print_processes(const struct plan *plan)
 
 static void print_plan(const struct conf *conf, const struct plan *plan, const char *run_dir)
 {
-	printf("%s is correct: system %s, %u VMs, %u switches\n", conf->path, conf->name,
-		conf->nvms, conf->nswitches);
+	printf("%s is correct: system %s, %u VMs, %u media\n", conf->path, conf->name, conf->nvms,
+		conf->nmedia);
 	print_sections(conf_system_sections, &conf->given);
 	printf("    %-14s %s\n", "run-time files", run_dir);
-	for (unsigned i = 0; i < conf->nswitches; i++) {
-		printf("\nswitch %s\n", conf->switches[i].name);
-		print_keys(&conf->switches[i].keys, switch_opts, 4);
+	for (unsigned i = 0; i < conf->nmedia; i++) {
+		printf("\n%s %s\n", conf->media[i].cls->command, conf->media[i].name);
+		print_keys(&conf->media[i].keys, conf->media[i].cls->opts, 4);
 	}
 	for (unsigned i = 0; i < conf->nvms; i++)
 		print_vm(&conf->vms[i]);
@@ -210,8 +208,9 @@ static cJSON *json_vm(const struct conf_vm *vm)
 		cJSON_AddBoolToObject(item, "isolate", d->isolate);
 		if (d->socket)
 			cJSON_AddStringToObject(item, "socket", d->socket);
-		if (d->switch_name)
-			cJSON_AddStringToObject(item, "switch", d->switch_name);
+		if (d->plug)
+			cJSON_AddStringToObject(
+				item, medium_class_for(d->cls->name)->plug, d->plug);
 		if (!d->socket || conf_is_foreign(d))
 			cJSON_AddItemToObject(item, "keys", json_keys(&d->keys, d->cls->opts));
 		cJSON_AddItemToArray(devices, item);
@@ -231,13 +230,15 @@ static cJSON *json_plan(const struct conf *conf, const struct plan *plan, const 
 	list = cJSON_AddArrayToObject(o, "vms");
 	for (unsigned i = 0; i < conf->nvms; i++)
 		cJSON_AddItemToArray(list, json_vm(&conf->vms[i]));
-	list = cJSON_AddArrayToObject(o, "switches");
-	for (unsigned i = 0; i < conf->nswitches; i++) {
+	list = cJSON_AddArrayToObject(o, "media");
+	for (unsigned i = 0; i < conf->nmedia; i++) {
 		cJSON *item = cJSON_CreateObject();
 
-		cJSON_AddStringToObject(item, "name", conf->switches[i].name);
-		cJSON_AddItemToObject(
-			item, "keys", json_keys(&conf->switches[i].keys, switch_opts));
+		const struct conf_medium *m = &conf->media[i];
+
+		cJSON_AddStringToObject(item, "name", m->name);
+		cJSON_AddStringToObject(item, "type", m->cls->command);
+		cJSON_AddItemToObject(item, "keys", json_keys(&m->keys, m->cls->opts));
 		cJSON_AddItemToArray(list, item);
 	}
 	list = cJSON_AddArrayToObject(o, "processes");

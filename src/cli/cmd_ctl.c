@@ -10,6 +10,8 @@
 #include "system/client.h"
 #include "system/jsonl.h"
 
+#define TELL_WORDS_MAX 24
+
 struct ctl_args {
 	char *system;
 	bool json, force, follow;
@@ -137,8 +139,12 @@ static void show_ps(const cJSON *result)
 
 		show_process(o, type ? type : "device");
 	}
-	cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(result, "switches"))
-		show_process(o, "switch");
+	cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(result, "media"))
+	{
+		const char *type = jsonl_str(o, "type");
+
+		show_process(o, type ? type : "medium");
+	}
 }
 
 static void show_counters(const cJSON *o, const char *prefix)
@@ -393,5 +399,41 @@ int cmd_logs(int argc, char **argv)
 		return r;
 	r = show_logs(&a, name);
 	opt_free(logs_opts, &a);
+	return r;
+}
+
+static void show_text(const cJSON *result)
+{
+	const char *text = jsonl_str(result, "text");
+
+	fputs(text ? text : "", stdout);
+}
+
+int cmd_tell(int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.usage = "avp tell NAME WORD... [--system NAME]",
+		.about = "Gives a device (VM/DEVICE) or a medium a command; which ones it knows is "
+			 "on its "
+			 "page of the\n"
+			 "documentation.\n",
+		.opts = plain_opts,
+		.min_words = 2,
+		.max_words = TELL_WORDS_MAX,
+	};
+	struct ctl_args a = { 0 };
+	char *words[TELL_WORDS_MAX + 1] = { NULL };
+	cJSON *request, *list;
+	int r = cli_parse(&spec, argc, argv, &a, words);
+
+	if (r != CLI_GO)
+		return r;
+	request = client_command("tell");
+	cJSON_AddStringToObject(request, "name", words[0]);
+	list = cJSON_AddArrayToObject(request, "words");
+	for (unsigned i = 1; i < TELL_WORDS_MAX && words[i]; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(words[i]));
+	r = ask(&a, request, show_text);
+	opt_free(plain_opts, &a);
 	return r;
 }

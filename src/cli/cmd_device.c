@@ -11,11 +11,10 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "cli/cli.h"
+#include "cli/line.h"
 #include "system/jail.h"
 #include "transport/vhost_user_backend.h"
 #include "virtio/device.h"
-
-#define STATS_MAX 4096
 
 /* A device process. */
 struct process {
@@ -31,7 +30,8 @@ struct process {
 	struct vdev *dev;
 	struct vhu_backend *backend;
 	int signal_fd;
-	struct ev_fd signals, control;
+	struct ev_fd signals;
+	struct line line;
 };
 
 static void list_types(FILE *f)
@@ -185,58 +185,41 @@ static int parse(struct process *p, int argc, char **argv, struct err *e)
 	return p->dev->cls->opts ? opt_check(p->dev->cls->opts, p->dev, e) : 0;
 }
 
-/* The counters as JSON. Their names are ours, so that nothing has to be escaped. */
-static void print_stats(const struct vdev *dev, char *buf, size_t size)
+static void write_stats(void *arg, FILE *f)
 {
-	const struct vdev_metric *m = dev->cls->metrics;
-	size_t len = (size_t)snprintf(buf, size, "{\"event\":\"stats\",\"counters\":{");
-
-	for (unsigned i = 0; m && m[i].name && len + 128 < size; i++) {
-		uint64_t v;
-
-		memcpy(&v, (const char *)dev + m[i].offset, sizeof(v));
-		len += (size_t)snprintf(buf + len, size - len, "%s\"%.64s\":%llu", i ? "," : "",
-			m[i].name, (unsigned long long)v);
-	}
-	snprintf(buf + len, size - len, "}}");
+	line_device_stats(((struct process *)arg)->dev, f);
 }
 
-static void tell(const struct process *p, const char *msg)
+static int obey(void *arg, unsigned argc, char **argv, FILE *answer, struct err *e)
 {
-	if (p->control_fd >= 0)
-		send(p->control_fd, msg, strlen(msg), MSG_NOSIGNAL | MSG_DONTWAIT);
+	return line_device_command(((struct process *)arg)->dev, argc, argv, answer, e);
 }
 
-static void on_control(void *arg, uint32_t events)
+static void on_closed(void *arg)
 {
-	struct process *p = arg;
-	char buf[STATS_MAX];
-	ssize_t n = recv(p->control_fd, buf, sizeof(buf) - 1, MSG_DONTWAIT);
+	ev_stop(((struct process *)arg)->loop);
+}
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		/* The supervisor is gone. */
-		ev_fd_del(&p->control);
-		ev_stop(p->loop);
-		return;
-	}
-	buf[n] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	if (strcmp(buf, "stats") != 0) {
-		log_warn(&p->log, "unknown command on the control descriptor");
-		tell(p, "{\"event\":\"error\",\"reason\":\"unknown command\"}");
-		return;
-	}
-	print_stats(p->dev, buf, sizeof(buf));
-	tell(p, buf);
+static const struct line_ops line_ops = {
+	.stats = write_stats, .command = obey, .closed = on_closed
+};
+
+static void log_stats(struct process *p)
+{
+	autofree char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f)
+		write_stats(p, f);
+	if (f && !fclose(f))
+		log_info(&p->log, "{\"event\":\"stats\",\"counters\":{%s}}", text);
 }
 
 static void on_signal(void *arg, uint32_t events)
 {
 	struct process *p = arg;
 	struct signalfd_siginfo info;
-	char buf[STATS_MAX];
 
 	if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
@@ -244,8 +227,7 @@ static void on_signal(void *arg, uint32_t events)
 		ev_stop(p->loop);
 		return;
 	}
-	print_stats(p->dev, buf, sizeof(buf));
-	log_info(&p->log, "%s", buf);
+	log_stats(p);
 }
 
 /* Before any thread exists, so that all inherit the mask and signals arrive at the descriptor. */
@@ -267,14 +249,12 @@ static int watch_signals(struct process *p, struct err *e)
 	return ret ? err_sys(e, ret, "watching signals") : 0;
 }
 
-static int watch_control(struct process *p, struct err *e)
+static int open_line(struct process *p, struct err *e)
 {
-	int ret;
-
 	if (p->control_fd < 0)
 		return 0;
-	ret = ev_fd_add(p->loop, &p->control, p->control_fd, EPOLLIN, on_control, p);
-	return ret ? err_sys(e, ret, "--control-fd %d", p->control_fd) : 0;
+	p->dev->watcher = &p->line.watcher;
+	return line_open(&p->line, p->loop, p->control_fd, p->control_fd, &line_ops, p, &p->log, e);
 }
 
 static int enter_jail(struct process *p, struct err *e)
@@ -298,7 +278,7 @@ static int set_up(struct process *p, struct err *e)
 		return err_sys(e, ret, "creating the event loop");
 	ret = watch_signals(p, e);
 	if (!ret)
-		ret = watch_control(p, e);
+		ret = open_line(p, e);
 	if (!ret)
 		ret = vdev_init(p->dev, p->loop, &p->log, e);
 	if (!ret && p->fd < 0) {
@@ -328,7 +308,7 @@ static int serve(struct process *p, struct err *e)
 		return ret;
 	p->fd = -1;
 	log_info(&p->log, "serving");
-	tell(p, "{\"event\":\"ready\"}");
+	line_say(&p->line, "{\"event\":\"ready\"}");
 	ret = ev_run(p->loop);
 	return ret ? err_sys(e, ret, "the event loop") : 0;
 }
@@ -338,7 +318,7 @@ static void tear_down(struct process *p)
 	vhu_backend_destroy(p->backend);
 	vdev_destroy(p->dev);
 	ev_fd_del(&p->signals);
-	ev_fd_del(&p->control);
+	line_close(&p->line);
 	close_fd(&p->signal_fd);
 	close_fd(&p->fd);
 	ev_loop_destroy(p->loop);
@@ -372,7 +352,7 @@ static bool wants_help(int argc, char **argv)
 
 int cmd_device(int argc, char **argv)
 {
-	struct process p = { .fd = -1, .control_fd = -1, .signal_fd = -1 };
+	struct process p = { .fd = -1, .control_fd = -1, .signal_fd = -1, .line = { .out = -1 } };
 	const struct vdev_class *cls;
 	struct err e = { 0 };
 	int status;

@@ -126,10 +126,29 @@ static void on_command(struct monitor *m, const char *cmd)
 	tell(m, "{\"event\":\"status\",\"state\":\"%s\"}", vm_state(m->vm));
 }
 
+/* "tell", token, words for a device that is served here; the first word is its name. */
+static void pass_on(struct monitor *m, char *request, size_t len)
+{
+	char *token = request + strlen(request) + 1;
+	char *name = token < request + len ? token + strlen(token) + 1 : request + len;
+	char *rest = name < request + len ? name + strlen(name) + 1 : request + len;
+
+	for (unsigned i = 0; rest < request + len && i < m->args.ndevices; i++) {
+		struct monitor_device *d = &m->devices[i];
+
+		if (d->isolate || strcmp(monitor_device_name(d), name) != 0)
+			continue;
+		memmove(name, rest, (size_t)(request + len - rest));
+		monitor_device_tell(d, request, len - (size_t)(rest - name));
+		return;
+	}
+	log_warn(&m->log, "a command for a device that is not served here");
+}
+
 static void on_control(void *arg, uint32_t events)
 {
 	struct monitor *m = arg;
-	char cmd[64];
+	char cmd[LINE_REQUEST_MAX + 1];
 	ssize_t n = recv(m->args.control_fd, cmd, sizeof(cmd) - 1, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -141,6 +160,10 @@ static void on_control(void *arg, uint32_t events)
 		return;
 	}
 	cmd[n] = '\0';
+	if (!strcmp(cmd, "tell")) {
+		pass_on(m, cmd, (size_t)n);
+		return;
+	}
 	cmd[strcspn(cmd, "\n")] = '\0';
 	on_command(m, cmd);
 }
@@ -205,7 +228,7 @@ static int open_all(struct monitor *m, struct err *e)
 	if (!rc)
 		rc = vm_isolate(m->vm, e);
 	for (unsigned i = 0; !rc && i < m->args.ndevices; i++)
-		rc = monitor_device_open(&m->devices[i], &m->log, e);
+		rc = monitor_device_open(&m->devices[i], &m->log, m->args.control_fd, e);
 	return rc;
 }
 

@@ -62,8 +62,8 @@ static void add_paths(struct paths *p, const struct conf_keys *keys)
 /* All of them; with an error if one cannot be had in the board. */
 static int find_paths(struct paths *p, const struct conf *conf, struct err *e)
 {
-	for (unsigned i = 0; i < conf->nswitches; i++)
-		add_paths(p, &conf->switches[i].keys);
+	for (unsigned i = 0; i < conf->nmedia; i++)
+		add_paths(p, &conf->media[i].keys);
 	for (unsigned v = 0; v < conf->nvms; v++) {
 		const struct conf_vm *vm = &conf->vms[v];
 

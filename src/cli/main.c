@@ -27,6 +27,7 @@ static const struct cli_command commands[] = {
 	{ "logs", cmd_logs, "show what the processes of a system wrote" },
 	{ "events", cmd_events, "show what happened in a system, and when" },
 	{ "stats", cmd_stats, "show the counters of a system" },
+	{ "tell", cmd_tell, "give a device or a medium a command" },
 	{ "dtb", cmd_dtb, "write the device tree of an arm64 guest" },
 	{ "device", cmd_device, "serve one device over vhost-user" },
 	{ "switch", cmd_switch,

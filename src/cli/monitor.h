@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "cli/line.h"
 #include "engine/vm.h"
 #include "system/jail.h"
 
@@ -21,6 +22,8 @@ struct monitor_device {
 	struct vdev *vdev;	      /* served by a thread here; with the loop, until attached */
 	struct ev_loop *loop;
 	struct log log;
+	struct line line; /* of a device served here: its requests come from line_fds[1] */
+	int line_fds[2];
 };
 
 /* The command line, taken apart. */
@@ -93,8 +96,12 @@ void monitor_serial_close(struct monitor_serial *s);
 /* Takes "KEY=VALUE,..." apart; what conf says is the default. */
 int monitor_device_parse(
 	struct monitor_device *d, const char *text, const struct vm_conf *conf, struct err *e);
-/* Opens what a device of this process needs. `log` names the VM. */
-int monitor_device_open(struct monitor_device *d, const struct log *log, struct err *e);
+/* Opens what a device of this process needs. `log` names the VM; `control_fd` as in monitor_args.
+ */
+int monitor_device_open(
+	struct monitor_device *d, const struct log *log, int control_fd, struct err *e);
+/* Passes the operator's request on to the device's thread, which answers the supervisor itself. */
+void monitor_device_tell(struct monitor_device *d, const char *request, size_t len);
 /* Starts or connects its backend and puts it into the machine. Starts threads. */
 int monitor_device_attach(struct monitor_device *d, struct vm *vm, struct err *e);
 /* Idempotent; does not touch what is in the machine. */

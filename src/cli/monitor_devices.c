@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "cli/monitor.h"
 #include "transport/vhost_user_frontend.h"
@@ -121,6 +123,7 @@ int monitor_device_parse(
 {
 	int rc = opt_defaults(device_opts, d, e);
 
+	d->line.out = d->line_fds[0] = d->line_fds[1] = -1;
 	d->transport = conf->transport;
 	if (!rc)
 		rc = set_keys(d, text, true, e);
@@ -143,7 +146,40 @@ const char *monitor_device_name(const struct monitor_device *d)
 	return d->name ? d->name : d->type ? d->type : "device";
 }
 
-int monitor_device_open(struct monitor_device *d, const struct log *log, struct err *e)
+static int obey(void *arg, unsigned argc, char **argv, FILE *answer, struct err *e)
+{
+	const struct monitor_device *d = arg;
+
+	return line_device_command(d->line.dev, argc, argv, answer, e);
+}
+
+static const char *name_of(void *arg, const struct vdev *dev)
+{
+	return monitor_device_name(arg);
+}
+
+static const struct line_ops line_ops = { .command = obey };
+
+/* The device has its own way to the supervisor: the monitor's loop does not wait for its thread. */
+static int open_line(struct monitor_device *d, int control_fd, struct err *e)
+{
+	if (control_fd < 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->line_fds))
+		return err_sys(e, -errno, "device %s", monitor_device_name(d));
+	d->line.name_of = name_of;
+	d->line.dev = d->vdev;
+	d->vdev->watcher = &d->line.watcher;
+	return line_open(&d->line, d->loop, d->line_fds[1], control_fd, &line_ops, d, &d->log, e);
+}
+
+void monitor_device_tell(struct monitor_device *d, const char *request, size_t len)
+{
+	send(d->line_fds[0], request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int monitor_device_open(
+	struct monitor_device *d, const struct log *log, int control_fd, struct err *e)
 {
 	int rc;
 
@@ -155,6 +191,9 @@ int monitor_device_open(struct monitor_device *d, const struct log *log, struct 
 	rc = ev_loop_create(&d->loop);
 	if (rc)
 		return err_sys(e, rc, "cannot create an event loop");
+	rc = open_line(d, control_fd, e);
+	if (rc)
+		return rc;
 	rc = vdev_init(d->vdev, d->loop, &d->log, e);
 	return rc ? err_prefix(e, "device %s", monitor_device_name(d)) : 0;
 }
@@ -202,8 +241,13 @@ int monitor_device_attach(struct monitor_device *d, struct vm *vm, struct err *e
 
 void monitor_device_free(struct monitor_device *d)
 {
+	/* With the loop the watch of an attached device went, too. */
+	if (d->loop)
+		line_close(&d->line);
 	vdev_destroy(d->vdev);
 	ev_loop_destroy(d->loop);
+	close_fd(&d->line_fds[0]);
+	close_fd(&d->line_fds[1]);
 	d->vdev = NULL;
 	d->loop = NULL;
 	opt_free(device_opts, d);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The system file: from the YAML tree to structures. Which keys there are is said by the option
- * tables of those who use them (vm_opts, switch_opts, the device classes, conf_*.c); here and in
+ * tables of those who use them (vm_opts, the media, the device classes, conf_*.c); here and in
  * config_vm.c and config_device.c is only the shape.
  */
 #include "system/config.h"
@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "host/switch.h"
 #include "system/config_priv.h"
 
 #define SYSTEM(f) offsetof(struct conf, f)
@@ -58,24 +57,29 @@ bool conf_good_name(struct conf_reader *r, const struct yaml_node *at, const cha
 	return false;
 }
 
-static void read_switch(struct conf_reader *r, const struct yaml_node *map, struct conf_switch *sw)
+static void read_medium(struct conf_reader *r, const struct yaml_node *map, struct conf_medium *m)
 {
-	struct switch_config scratch = { 0 };
+	autofree void *scratch = calloc(1, m->cls->config_size);
 	struct conf_slots s = { .n = 0 };
 
-	/* `car:` alone is a switch with nothing but defaults. */
+	/* `car:` alone is a medium with nothing but defaults. */
 	if (map->kind == YAML_TEXT && !*map->text)
 		return;
-	if (!conf_is_kind(r, map, YAML_MAP, "a switch"))
+	if (!conf_is_kind(r, map, YAML_MAP, m->cls->command))
 		return;
-	conf_defaults(r, map, switch_opts, &scratch);
-	conf_slot_table(&s, switch_opts, &scratch, &sw->keys);
+	if (!scratch) {
+		CONF_ERROR_AT(r, map, "out of memory");
+		return;
+	}
+	conf_defaults(r, map, m->cls->opts, scratch);
+	conf_slot_table(&s, m->cls->opts, scratch, &m->keys);
 	conf_map_read(r, map, &s);
-	conf_required(r, map, switch_opts, &scratch);
-	opt_free(switch_opts, &scratch);
+	conf_required(r, map, m->cls->opts, scratch);
+	opt_free(m->cls->opts, scratch);
 }
 
-/* The named entries of `vms:` or `switches:`: checks their names, returns their number or 0. */
+/* The named entries of `vms:` or a section of media: checks their names, returns their number or 0.
+ */
 static unsigned count_entries(
 	struct conf_reader *r, const struct yaml_node *map, const char *what, unsigned max)
 {
@@ -112,21 +116,21 @@ static void read_vms(struct conf_reader *r, const struct yaml_node *map)
 	}
 }
 
-static void read_switches(struct conf_reader *r, const struct yaml_node *map)
+static void read_media(
+	struct conf_reader *r, const struct yaml_node *root, const struct medium_class *cls)
 {
+	const struct yaml_node *map = conf_map_get(root, cls->section);
 	struct conf *c = r->conf;
-	unsigned n = count_entries(r, map, "'switches'", CONF_SWITCHES_MAX);
+	unsigned n = count_entries(r, map, cls->section, CONF_MEDIA_MAX - c->nmedia);
 
-	c->switches = calloc(n + 1, sizeof(*c->switches));
-	if (!c->switches)
-		conf_error(r, 1, 1, "out of memory");
-	for (unsigned i = 0; c->switches && i < n; i++) {
-		struct conf_switch *sw = &c->switches[c->nswitches++];
+	for (unsigned i = 0; i < n; i++) {
+		struct conf_medium *m = &c->media[c->nmedia++];
 
-		sw->name = strdup(map->items[2 * i]->text);
-		sw->line = map->items[2 * i]->line;
-		sw->column = map->items[2 * i]->column;
-		read_switch(r, map->items[2 * i + 1], sw);
+		m->cls = cls;
+		m->name = strdup(map->items[2 * i]->text);
+		m->line = map->items[2 * i]->line;
+		m->column = map->items[2 * i]->column;
+		read_medium(r, map->items[2 * i + 1], m);
 	}
 }
 
@@ -149,7 +153,8 @@ static void read_system(struct conf_reader *r, const struct yaml_node *root)
 	conf_sections_defaults(r, root, conf_system_sections, r->conf);
 	conf_sections_slots(&s, conf_system_sections, r->conf, &r->conf->given);
 	conf_slot_special(&s, "vms");
-	conf_slot_special(&s, "switches");
+	for (const struct medium_class *m = medium_classes; m->section; m++)
+		conf_slot_special(&s, m->section);
 	conf_map_read(r, root, &s);
 	conf_sections_read(r, root, conf_system_sections, r->conf, &r->conf->given);
 	if (!r->conf->name)
@@ -157,7 +162,8 @@ static void read_system(struct conf_reader *r, const struct yaml_node *root)
 	if (r->conf->name)
 		conf_good_name(r, conf_map_get(root, "name") ? conf_map_get(root, "name") : root,
 			r->conf->name);
-	read_switches(r, conf_map_get(root, "switches"));
+	for (const struct medium_class *m = medium_classes; m->section; m++)
+		read_media(r, root, m);
 	vms = conf_map_get(root, "vms");
 	read_vms(r, vms);
 	if (!vms)
@@ -179,8 +185,9 @@ static struct conf *conf_new(const char *path)
 	if (slash)
 		slash[slash == folder ? 1 : 0] = 0;
 	c->dir = realpath(slash ? folder : ".", NULL);
+	c->media = calloc(CONF_MEDIA_MAX, sizeof(*c->media));
 	free(folder);
-	if (c->path && c->dir)
+	if (c->path && c->dir && c->media)
 		return c;
 	conf_free(c);
 	return NULL;

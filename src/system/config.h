@@ -13,12 +13,13 @@
 #include "system/conf_policy.h"
 #include "system/conf_thermal.h"
 #include "system/jail.h"
+#include "system/media.h"
 #include "virtio/device.h"
 
-#define CONF_VMS_MAX	  32u
-#define CONF_SWITCHES_MAX 16u
-#define CONF_ERRORS_MAX	  20u
-#define CONF_NAME_MAX	  24u /* bytes of a name: it becomes part of socket paths */
+#define CONF_VMS_MAX	32u
+#define CONF_MEDIA_MAX	32u
+#define CONF_ERRORS_MAX 20u
+#define CONF_NAME_MAX	24u /* bytes of a name: it becomes part of socket paths */
 
 /* A key that the file gives for a process, as text: it goes on the process's command line. */
 struct conf_key {
@@ -38,7 +39,7 @@ struct conf_device {
 	char *type;
 	char *name;	       /* unique in its VM; "blk0" if the file does not say */
 	char *socket;	       /* somebody else's vhost-user socket, or NULL */
-	char *switch_name;     /* net: the switch it is plugged into, or NULL */
+	char *plug;	       /* the medium it is plugged into, or NULL */
 	bool isolate;	       /* a process of its own */
 	struct conf_keys keys; /* rows of cls->opts */
 	unsigned line, column;
@@ -57,9 +58,11 @@ struct conf_vm {
 	unsigned line, column;
 };
 
-struct conf_switch {
+/* An entry of `switches:` or of another section of media. */
+struct conf_medium {
+	const struct medium_class *cls;
 	char *name;
-	struct conf_keys keys; /* rows of switch_opts */
+	struct conf_keys keys; /* rows of cls->opts */
 	unsigned line, column;
 };
 
@@ -75,8 +78,8 @@ struct conf {
 	struct conf_keys given; /* what the file gives of the tables in conf_system_sections */
 	struct conf_vm *vms;
 	unsigned nvms;
-	struct conf_switch *switches;
-	unsigned nswitches;
+	struct conf_medium *media; /* CONF_MEDIA_MAX of them, from the first kind to the last */
+	unsigned nmedia;
 };
 
 struct conf_error {
@@ -103,7 +106,8 @@ void conf_errors_free(struct conf_errors *errors);
 /* The value of a key as the file gives it, or its default; NULL if neither. */
 const char *conf_value(const struct conf_keys *keys, const struct opt *table, const char *name);
 const struct conf_key *conf_key_find(const struct conf_keys *keys, const char *name);
-struct conf_switch *conf_switch_find(const struct conf *conf, const char *name);
+/* The medium that a device is plugged into, or NULL. */
+const struct conf_medium *conf_medium_of(const struct conf *conf, const struct conf_device *d);
 
 /* enum vm_isolation that holds for a VM. */
 int conf_isolation(const struct conf *conf, const struct conf_vm *vm);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What must hold across a system file: names, switches, addresses and images that fit together. */
+/* What must hold across a system file: names, media, addresses and images that fit together. */
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
@@ -97,17 +97,33 @@ static void check_names(struct conf_reader *r, const struct conf_vm *vm)
 
 static void check_plug(struct conf_reader *r, const struct conf_device *d)
 {
-	const char *names[CONF_SWITCHES_MAX], *near;
+	const struct medium_class *cls = medium_class_for(d->cls->name);
+	const char *names[CONF_MEDIA_MAX], *near;
 	const struct conf *c = r->conf;
+	unsigned n = 0;
 
-	if (!d->switch_name || conf_switch_find(c, d->switch_name))
+	if (!d->plug || conf_medium_of(c, d))
 		return;
-	for (unsigned i = 0; i < c->nswitches; i++)
-		names[i] = c->switches[i].name;
-	near = opt_nearest(d->switch_name, names, c->nswitches);
-	conf_error(r, d->line, d->column, "there is no switch '%.64s'%s%s%s in this file",
-		d->switch_name, near ? " (did you mean '" : "", near ? near : "",
-		near ? "'?)" : "");
+	for (unsigned i = 0; i < c->nmedia; i++)
+		if (c->media[i].cls == cls)
+			names[n++] = c->media[i].name;
+	near = opt_nearest(d->plug, names, n);
+	conf_error(r, d->line, d->column, "there is no %s '%.64s'%s%s%s in this file", cls->command,
+		d->plug, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+/* Each is a process with its name, for `avp ps` and the event log. */
+static void check_medium_name(struct conf_reader *r, const struct conf_medium *m)
+{
+	for (const struct conf_medium *o = r->conf->media; o < m; o++)
+		if (!strcmp(o->name, m->name))
+			conf_error(r, m->line, m->column, "the name '%s' is taken in line %u",
+				m->name, o->line);
+	for (unsigned v = 0; v < r->conf->nvms; v++)
+		if (!strcmp(r->conf->vms[v].name, m->name))
+			conf_error(r, m->line, m->column,
+				"the name '%s' is that of the VM in line %u", m->name,
+				r->conf->vms[v].line);
 }
 
 static void check_isolation(struct conf_reader *r, const struct conf_device *d)
@@ -118,10 +134,11 @@ static void check_isolation(struct conf_reader *r, const struct conf_device *d)
 		conf_error(r, d->line, d->column,
 			"'isolate: false' and 'socket' exclude each other: the device is "
 			"elsewhere");
-	if (d->switch_name)
+	if (d->plug)
 		conf_error(r, d->line, d->column,
-			"'isolate: false' and 'switch' exclude each other: the switch is a "
-			"process");
+			"'isolate: false' and '%s' exclude each other: the %s is a process",
+			medium_class_for(d->cls->name)->plug,
+			medium_class_for(d->cls->name)->command);
 }
 
 static void check_machine(struct conf_reader *r, const struct conf_vm *vm)
@@ -154,6 +171,8 @@ void conf_check(struct conf_reader *r)
 			check_isolation(r, &c->vms[v].devices[i]);
 		}
 	}
+	for (unsigned i = 0; i < c->nmedia; i++)
+		check_medium_name(r, &c->media[i]);
 	conf_policy_check(r);
 	conf_thermal_check(r);
 	check_unique(r, "cid", same_number, "each VM needs its own");

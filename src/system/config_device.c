@@ -27,14 +27,6 @@ static const struct opt device_opts[] = {
 	OPT_END,
 };
 
-static const struct opt plug_opts[] = {
-	{ .name = "switch",
-		.type = OPT_STR,
-		.offset = DEVICE(switch_name),
-		.help = "the switch it is plugged into" },
-	OPT_END,
-};
-
 /*
  * A device of somebody else that no source of ours knows. It is no class of the registry: nobody
  * can serve it here, so only its shape is said, and the monitor puts that into the guest's machine.
@@ -119,6 +111,24 @@ static void read_model(struct conf_reader *r, const struct yaml_node *map, struc
 	vdev_destroy(model);
 }
 
+/* `switch: car`, of devices that have media. */
+static void read_plug(struct conf_reader *r, const struct yaml_node *map, struct conf_slots *s,
+	struct conf_device *d)
+{
+	const struct medium_class *cls = medium_class_for(d->cls->name);
+	const struct yaml_node *node;
+
+	if (!cls || d->socket)
+		return;
+	conf_slot_special(s, cls->plug);
+	node = conf_map_get(map, cls->plug);
+	if (!node || !conf_is_kind(r, node, YAML_TEXT, cls->plug))
+		return;
+	d->plug = strdup(node->text);
+	if (!d->plug)
+		CONF_ERROR_AT(r, node, "out of memory");
+}
+
 static void read_device(struct conf_reader *r, const struct yaml_node *map, struct conf_device *d)
 {
 	const struct yaml_node *type, *socket, *name;
@@ -147,8 +157,7 @@ static void read_device(struct conf_reader *r, const struct yaml_node *map, stru
 	if (conf_is_foreign(d) && !socket)
 		CONF_ERROR_AT(
 			r, map, "a foreign device needs 'socket': that of the daemon behind it");
-	if (!strcmp(d->cls->name, "net") && !d->socket)
-		conf_slot_table(&s, plug_opts, d, NULL);
+	read_plug(r, map, &s, d);
 	read_model(r, map, &s, d);
 	name = conf_map_get(map, "name");
 	if (name && d->name)

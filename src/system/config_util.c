@@ -24,11 +24,12 @@ const char *conf_value(const struct conf_keys *keys, const struct opt *table, co
 	return o ? o->def : NULL;
 }
 
-struct conf_switch *conf_switch_find(const struct conf *conf, const char *name)
+const struct conf_medium *conf_medium_of(const struct conf *conf, const struct conf_device *d)
 {
-	for (unsigned i = 0; i < conf->nswitches; i++)
-		if (!strcmp(conf->switches[i].name, name))
-			return &conf->switches[i];
+	for (unsigned i = 0; d->plug && i < conf->nmedia; i++)
+		if (!strcmp(conf->media[i].cls->device, d->cls->name) &&
+			!strcmp(conf->media[i].name, d->plug))
+			return &conf->media[i];
 	return NULL;
 }
 
@@ -47,7 +48,7 @@ static void free_vm(struct conf_vm *vm)
 		free(d->type);
 		free(d->name);
 		free(d->socket);
-		free(d->switch_name);
+		free(d->plug);
 		free_keys(&d->keys);
 	}
 	free(vm->devices);
@@ -64,12 +65,12 @@ void conf_free(struct conf *c)
 		return;
 	for (unsigned i = 0; i < c->nvms; i++)
 		free_vm(&c->vms[i]);
-	for (unsigned i = 0; i < c->nswitches; i++) {
-		free(c->switches[i].name);
-		free_keys(&c->switches[i].keys);
+	for (unsigned i = 0; i < c->nmedia; i++) {
+		free(c->media[i].name);
+		free_keys(&c->media[i].keys);
 	}
 	free(c->vms);
-	free(c->switches);
+	free(c->media);
 	conf_sections_free(conf_system_sections, c);
 	free_keys(&c->given);
 	free(c->path);

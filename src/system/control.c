@@ -13,6 +13,7 @@
 #define CLIENTS_MAX 32u
 #define REACH_LIMIT (30000 * UINT64_C(1000000)) /* a guest may be slow to suspend itself */
 #define STATS_LIMIT (2000 * UINT64_C(1000000))
+#define TELL_LIMIT  (5000 * UINT64_C(1000000))
 
 static void send_answer(struct client *cl, const cJSON *id, cJSON *msg)
 {
@@ -84,12 +85,21 @@ static void refuse_late(struct pending *p)
 	pending_drop(p->client->c, p);
 }
 
+static void refuse_silent(struct pending *p)
+{
+	control_refuse(p->client, p->id, "%s has not answered within %u s", p->unit->plan->name,
+		(unsigned)(TELL_LIMIT / UINT64_C(1000000000)));
+	pending_drop(p->client->c, p);
+}
+
 static void on_limit(void *arg)
 {
 	struct pending *p = arg;
 
 	if (p->kind == PENDING_STATS)
 		finish_stats(p);
+	else if (p->kind == PENDING_TELL)
+		refuse_silent(p);
 	else if (p->kind == PENDING_REACH)
 		refuse_late(p);
 	else
@@ -114,6 +124,10 @@ struct pending *control_defer(
 	}
 	if (kind == PENDING_REACH)
 		ev_timer_set(&p->limit, REACH_LIMIT);
+	if (kind == PENDING_TELL) {
+		p->token = ++cl->c->tokens;
+		ev_timer_set(&p->limit, TELL_LIMIT);
+	}
 	cl->c->pending = p;
 	return p;
 }
@@ -333,4 +347,26 @@ void control_stats(struct control *c, struct unit *u, const cJSON *counters)
 		if (stats_complete(p))
 			finish_stats(p);
 	}
+}
+
+void control_told(struct control *c, struct unit *u, const cJSON *msg)
+{
+	const char *token = jsonl_str(msg, "token"), *error = jsonl_str(msg, "error");
+	uint64_t number = token ? strtoull(token, NULL, 10) : 0;
+	struct pending *p = c ? c->pending : NULL;
+	const char *text = jsonl_str(msg, "text");
+	cJSON *result;
+
+	while (p && (p->kind != PENDING_TELL || p->unit != u || p->token != number))
+		p = p->next;
+	if (!p)
+		return;
+	if (error) {
+		control_refuse(p->client, p->id, "%s: %s", u->plan->name, error);
+	} else {
+		result = cJSON_CreateObject();
+		cJSON_AddStringToObject(result, "text", text ? text : "");
+		control_answer(p->client, p->id, result);
+	}
+	pending_drop(c, p);
 }

@@ -16,6 +16,7 @@
 #define LOG_LINES_MAX	  5000
 #define EVENTS_MAX	  10000
 #define LOG_BYTES_MAX	  (JSONL_OUT_MAX / 4) /* escapes make it longer */
+#define TELL_MAX	  4096u
 #define DIAL_LIMIT	  (10000 * UINT64_C(1000000))
 
 /* A vsock connection that is being made for a client. */
@@ -90,6 +91,8 @@ static cJSON *describe_unit(const struct unit *u)
 	cJSON_AddStringToObject(o, "name", u->plan->name);
 	if (u->plan->device)
 		cJSON_AddStringToObject(o, "type", u->plan->device->cls->name);
+	if (u->plan->medium)
+		cJSON_AddStringToObject(o, "type", u->plan->medium->cls->command);
 	cJSON_AddStringToObject(o, "state", unit_state_name(u));
 	if (runs) {
 		cJSON_AddNumberToObject(o, "pid", u->proc.pid);
@@ -112,7 +115,7 @@ static cJSON *describe_unit(const struct unit *u)
 static void cmd_ps(const struct request *rq)
 {
 	static const char *const arrays[] = {
-		[PLAN_SWITCH] = "switches", [PLAN_DEVICE] = "devices", [PLAN_MONITOR] = "vms"
+		[PLAN_MEDIUM] = "media", [PLAN_DEVICE] = "devices", [PLAN_MONITOR] = "vms"
 	};
 	cJSON *o = cJSON_CreateObject(), *list[ARRAY_LEN(arrays)];
 
@@ -320,6 +323,93 @@ static void cmd_stats(const struct request *rq)
 	}
 	if (p && !any)
 		ev_timer_set(&p->limit, 0);
+}
+
+/* Who serves the device that `name` means, if it is no process of its own: its medium, or the VM's
+ * monitor. `prefix` gets the words that lead to it. */
+static struct unit *find_server(struct supervisor *s, const char *name, const char *prefix[2])
+{
+	const char *slash = strchr(name, '/');
+
+	for (unsigned v = 0; slash && v < s->conf->nvms; v++) {
+		const struct conf_vm *vm = &s->conf->vms[v];
+
+		for (unsigned i = 0; i < vm->ndevices; i++) {
+			const struct conf_device *d = &vm->devices[i];
+			const struct conf_medium *m = conf_medium_of(s->conf, d);
+
+			if (strncmp(vm->name, name, (size_t)(slash - name)) != 0 ||
+				vm->name[slash - name] || strcmp(d->name, slash + 1) != 0)
+				continue;
+			prefix[0] = m ? "port" : d->name;
+			prefix[1] = m ? name : NULL;
+			return supervisor_find(s, m ? m->name : vm->name);
+		}
+	}
+	return NULL;
+}
+
+/* Appends a word and its zero byte; false: no room. */
+static bool put_word(char *buf, size_t size, size_t *len, const char *word)
+{
+	size_t n = strlen(word) + 1;
+
+	if (n > size - *len)
+		return false;
+	memcpy(buf + *len, word, n);
+	*len += n;
+	return true;
+}
+
+/* "tell", the token and all words. Returns bytes; 0: too many. */
+static size_t write_tell(
+	char *buf, size_t size, uint64_t token, const char *const prefix[2], const cJSON *words)
+{
+	char number[24];
+	const cJSON *item;
+	size_t len = 0;
+	bool fits;
+
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)token);
+	fits = put_word(buf, size, &len, "tell") && put_word(buf, size, &len, number);
+	for (unsigned i = 0; i < 2 && prefix[i]; i++)
+		fits = fits && put_word(buf, size, &len, prefix[i]);
+	cJSON_ArrayForEach(item, words)
+	{
+		if (cJSON_IsString(item))
+			fits = fits && put_word(buf, size, &len, item->valuestring);
+	}
+	return fits ? len : 0;
+}
+
+static void cmd_tell(const struct request *rq)
+{
+	const cJSON *words = cJSON_GetObjectItemCaseSensitive(rq->msg, "words");
+	const char *name = jsonl_str(rq->msg, "name"), *prefix[2] = { NULL, NULL };
+	struct unit *u = name ? supervisor_find(rq->s, name) : NULL;
+	char buf[TELL_MAX];
+	struct pending *p;
+	size_t len;
+
+	if (name && !u)
+		u = find_server(rq->s, name, prefix);
+	if (!u || (unit_is_vm(u) && !prefix[0])) {
+		control_refuse(rq->client, rq->id,
+			"'name' must be a device or a medium of system %s (avp ps), not '%.64s'",
+			rq->s->conf->name, name ? name : "");
+		return;
+	}
+	if (!cJSON_IsArray(words) || !words->child) {
+		control_refuse(rq->client, rq->id, "'words' takes a list of words");
+		return;
+	}
+	p = control_defer(rq->client, rq->id, PENDING_TELL, u);
+	len = p ? write_tell(buf, sizeof(buf), p->token, prefix, words) : 0;
+	if (!p || (len && !proc_send_bytes(&u->proc, buf, len)))
+		return;
+	control_refuse(rq->client, rq->id, "%s %s", u->plan->name,
+		len ? "does not run" : "takes no command of that length");
+	pending_drop(rq->client->c, p);
 }
 
 /* The console device that the request means; NULL: refused. */
@@ -541,6 +631,7 @@ static const struct {
 	{ "events", cmd_events },
 	{ "kill", cmd_kill },
 	{ "stats", cmd_stats },
+	{ "tell", cmd_tell },
 	{ "console", cmd_console },
 	{ "console-size", cmd_console_size },
 	{ "connect", cmd_connect },

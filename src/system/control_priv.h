@@ -21,6 +21,7 @@ enum pending_kind {
 	PENDING_RESTART,
 	PENDING_REACH, /* a VM's state */
 	PENDING_STATS,
+	PENDING_TELL,
 	PENDING_CONSOLE,
 };
 
@@ -34,6 +35,7 @@ struct pending {
 	enum unit_state reach; /* REACH */
 	cJSON *stats;	       /* STATS: what has come */
 	char *path;	       /* CONSOLE: its socket, once the unit runs */
+	uint64_t token;	       /* TELL: what its answer carries */
 	struct ev_timer limit;
 	struct pending *next; /* links control->pending */
 };
@@ -47,6 +49,7 @@ struct control {
 	struct client *clients;
 	unsigned nclients;
 	struct pending *pending;
+	uint64_t tokens; /* given out so far */
 	struct dial *dials;
 	struct relays relays;
 };

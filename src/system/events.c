@@ -127,7 +127,7 @@ void events_unit(struct unit *u)
 /* Answers, and what events_unit() records. */
 static bool is_passed_over(const char *what)
 {
-	static const char *const words[] = { "ready", "running", "stats", "status" };
+	static const char *const words[] = { "ready", "running", "stats", "status", "told" };
 
 	for (unsigned i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(what, words[i]))

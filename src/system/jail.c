@@ -229,6 +229,12 @@ static int add_folder(struct jail_profile *profile, const char *path, struct err
 	real = realpath(slash ? folder : ".", NULL);
 	if (!real)
 		return err_sys(e, -errno, "cannot reach the folder of %s", path);
+	for (unsigned i = 0; i < profile->npaths; i++) {
+		if (!strcmp(profile->paths[i], real)) {
+			free(real);
+			return 0;
+		}
+	}
 	if (profile->npaths == JAIL_PATHS_MAX) {
 		free(real);
 		return err_set(e, -E2BIG, "more than %u folders in one jail", JAIL_PATHS_MAX);

@@ -122,7 +122,7 @@ char *plan_console_path(const struct conf_vm *vm, const struct conf_device *d, c
 	const char *path = conf_value(&d->keys, d->cls->opts, "path");
 	char *made;
 
-	if (!is_type(d, "console") || d->socket || (host && strcmp(host, "socket") != 0))
+	if (!is_type(d, "console") || d->socket || d->plug || (host && strcmp(host, "socket") != 0))
 		return NULL;
 	if (path)
 		return strdup(path);
@@ -156,7 +156,7 @@ static unsigned implied_keys(const struct planner *p, const struct conf_vm *vm,
 {
 	unsigned n = 0;
 
-	if (is_type(d, "console") && !conf_key_find(&d->keys, "path")) {
+	if (is_type(d, "console") && !d->plug && !conf_key_find(&d->keys, "path")) {
 		value[n] = plan_console_path(vm, d, p->run_dir);
 		key[n] = "path";
 		n += value[n] != NULL;
@@ -318,21 +318,20 @@ static void add_port(struct planner *p, struct plan_proc *proc, const struct con
 		keys ? keys : "");
 }
 
-static void plan_switch(struct planner *p, const struct conf_switch *sw)
+static void plan_medium(struct planner *p, const struct conf_medium *m)
 {
-	struct plan_proc *proc = add_proc(p, PLAN_SWITCH, "switch", sw->name);
+	struct plan_proc *proc = add_proc(p, PLAN_MEDIUM, m->cls->command, m->name);
 
 	if (!proc)
 		return;
-	proc->sw = sw;
+	proc->medium = m;
 	add_common(p, proc);
-	add_keys(p, proc, &sw->keys);
+	add_keys(p, proc, &m->keys);
 	for (unsigned v = 0; v < p->conf->nvms; v++) {
 		const struct conf_vm *vm = &p->conf->vms[v];
 
 		for (unsigned i = 0; i < vm->ndevices; i++)
-			if (vm->devices[i].switch_name &&
-				!strcmp(vm->devices[i].switch_name, sw->name))
+			if (conf_medium_of(p->conf, &vm->devices[i]) == m)
 				add_port(p, proc, vm, &vm->devices[i]);
 	}
 }
@@ -348,7 +347,7 @@ static void add_folder(struct planner *p, const char *name)
 static int fill(struct planner *p)
 {
 	const struct conf *c = p->conf;
-	unsigned n = c->nswitches;
+	unsigned n = c->nmedia;
 
 	for (unsigned v = 0; v < c->nvms; v++)
 		n += 1 + c->vms[v].ndevices;
@@ -358,14 +357,14 @@ static int fill(struct planner *p)
 		return -ENOMEM;
 	add_folder(p, "logs");
 	add_folder(p, "peers");
-	for (unsigned s = 0; s < c->nswitches; s++)
-		plan_switch(p, &c->switches[s]);
+	for (unsigned s = 0; s < c->nmedia; s++)
+		plan_medium(p, &c->media[s]);
 	for (unsigned v = 0; v < c->nvms; v++) {
 		add_folder(p, c->vms[v].name);
 		for (unsigned i = 0; i < c->vms[v].ndevices; i++) {
 			const struct conf_device *d = &c->vms[v].devices[i];
 
-			if (d->isolate && !d->socket && !d->switch_name)
+			if (d->isolate && !d->socket && !d->plug)
 				plan_device(p, &c->vms[v], d);
 		}
 	}

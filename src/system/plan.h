@@ -8,7 +8,7 @@
 #define PLAN_FD_CONTROL 3
 #define PLAN_FD_SOCKETS 4 /* the first of its listening sockets, in the order of `sockets` */
 
-enum plan_kind { PLAN_SWITCH, PLAN_DEVICE, PLAN_MONITOR };
+enum plan_kind { PLAN_MEDIUM, PLAN_DEVICE, PLAN_MONITOR };
 
 /* One process. */
 struct plan_proc {
@@ -17,14 +17,14 @@ struct plan_proc {
 	/* What it is for; NULL where it does not apply. They belong to the configuration. */
 	const struct conf_vm *vm;
 	const struct conf_device *device;
-	const struct conf_switch *sw;
+	const struct conf_medium *medium;
 	char **argv; /* from argv[0] = "avp"; ends with NULL */
 	unsigned argc;
 	char **sockets; /* paths of the listening sockets it is handed */
 	unsigned nsockets;
 };
 
-/* Switches first, then devices, then monitors in the order of the file. */
+/* Media first, then devices, then monitors in the order of the file. */
 struct plan {
 	struct plan_proc *procs;
 	unsigned n;

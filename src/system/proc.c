@@ -259,9 +259,14 @@ void proc_signal(struct proc *p, int sig)
 		syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
 }
 
-int proc_send(struct proc *p, const char *word)
+int proc_send_bytes(struct proc *p, const char *msg, size_t len)
 {
 	if (p->pid <= 0)
 		return -ESRCH;
-	return send(p->control, word, strlen(word), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	return send(p->control, msg, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+int proc_send(struct proc *p, const char *word)
+{
+	return proc_send_bytes(p, word, strlen(word));
 }

@@ -61,3 +61,5 @@ int proc_start(struct proc *p, struct ev_loop *loop, const struct proc_spec *spe
 void proc_signal(struct proc *p, int sig);
 /* Sends one word on its control socket; 0 or -errno. */
 int proc_send(struct proc *p, const char *word);
+/* One message of any bytes. */
+int proc_send_bytes(struct proc *p, const char *msg, size_t len);

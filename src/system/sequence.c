@@ -39,7 +39,7 @@ bool sequence_wanted(const struct unit *u)
 {
 	const struct unit *vm;
 
-	if (u->plan->kind == PLAN_SWITCH)
+	if (u->plan->kind == PLAN_MEDIUM)
 		return true;
 	vm = unit_is_vm(u) ? u : sequence_vm(u->s, number_of(u));
 	return vm->wanted;
@@ -50,12 +50,9 @@ static bool uses(const struct unit *vm, const struct unit *on)
 {
 	if (on->plan->kind == PLAN_DEVICE)
 		return on->plan->vm == vm->plan->vm;
-	for (unsigned i = 0; on->plan->kind == PLAN_SWITCH && i < vm->plan->vm->ndevices; i++) {
-		const char *plug = vm->plan->vm->devices[i].switch_name;
-
-		if (plug && !strcmp(plug, on->plan->sw->name))
+	for (unsigned i = 0; on->plan->kind == PLAN_MEDIUM && i < vm->plan->vm->ndevices; i++)
+		if (conf_medium_of(vm->s->conf, &vm->plan->vm->devices[i]) == on->plan->medium)
 			return true;
-	}
 	return false;
 }
 

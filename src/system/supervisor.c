@@ -247,9 +247,9 @@ static void say_what(struct supervisor *s)
 
 	for (unsigned i = 0; i < vms; i++)
 		devices += s->conf->vms[i].ndevices;
-	supervisor_say(s, "%s: starting %u VM%s, %u device%s, %u switch%s; run-time files in %s",
+	supervisor_say(s, "%s: starting %u VM%s, %u device%s, %u medi%s; run-time files in %s",
 		s->conf->name, vms, vms == 1 ? "" : "s", devices, devices == 1 ? "" : "s",
-		s->conf->nswitches, s->conf->nswitches == 1 ? "" : "es", s->run_dir);
+		s->conf->nmedia, s->conf->nmedia == 1 ? "um" : "a", s->run_dir);
 }
 
 static int run(struct supervisor *s, struct err *e)

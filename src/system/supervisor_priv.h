@@ -213,3 +213,5 @@ void control_line(struct control *c, struct unit *u, const char *line);
 /* Something happened that the event log records. */
 void control_event(struct control *c, const cJSON *event);
 void control_stats(struct control *c, struct unit *u, const cJSON *counters);
+/* A process has answered a command of the operator. */
+void control_told(struct control *c, struct unit *u, const cJSON *msg);

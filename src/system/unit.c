@@ -53,7 +53,7 @@ static uint64_t backoff(const struct unit *u)
 	return min_u64(BACKOFF_MIN << shift, BACKOFF_MAX);
 }
 
-/* A device or switch ended although nobody asked it to. */
+/* A device or medium ended although nobody asked it to. */
 static void device_died(struct unit *u, int status)
 {
 	char why[128];
@@ -65,7 +65,7 @@ static void device_died(struct unit *u, int status)
 			u->s->status = status == MONITOR_USAGE ? MONITOR_USAGE : 1;
 		unit_set_state(u, UNIT_FAILED);
 		/* One of a VM that was to start with the system: nothing starts. */
-		if (u->plan->kind == PLAN_SWITCH || u->plan->vm->policy.start == CONF_START_AUTO)
+		if (u->plan->kind == PLAN_MEDIUM || u->plan->vm->policy.start == CONF_START_AUTO)
 			supervisor_stop(u->s, true);
 		return;
 	}
@@ -123,6 +123,8 @@ static void on_message(void *arg, const cJSON *msg)
 		guest_message(u, event, msg);
 	else if (!strcmp(event, "ready"))
 		on_ready(u);
+	if (!strcmp(event, "told"))
+		control_told(u->s->control, u, msg);
 	if (!strcmp(event, "stats"))
 		control_stats(u->s->control, u, cJSON_GetObjectItemCaseSensitive(msg, "counters"));
 }

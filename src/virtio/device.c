@@ -3,6 +3,7 @@
 #include "virtio/device.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,6 +289,19 @@ void vdev_config_changed(struct vdev *dev)
 	dev->generation++;
 	if (dev->host)
 		dev->host->config_changed(dev->host);
+}
+
+void vdev_event(struct vdev *dev, const char *event, const char *fmt, ...)
+{
+	char detail[VDEV_DETAIL_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	log_info(dev->log, "%s: %s", event, detail);
+	if (dev->watcher)
+		dev->watcher->event(dev->watcher, dev, event, detail);
 }
 
 void vdev_broken(struct vdev *dev, unsigned q, const char *rule)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -99,6 +100,9 @@ struct vdev_class {
 	 * without it give zeroes, writes are ignored. */
 	void (*config_read)(struct vdev *dev, uint32_t offset, void *buf, uint32_t len);
 	void (*config_write)(struct vdev *dev, uint32_t offset, const void *buf, uint32_t len);
+	/* [opt] Words of the operator (`avp tell`), at least one; lines for him go to `answer`.
+	 * -EINVAL with a reason that says what would be right. */
+	int (*command)(struct vdev *dev, unsigned argc, char **argv, FILE *answer, struct err *e);
 };
 
 /* What a device needs to know of the one who runs it. Outlives the device. */
@@ -109,12 +113,20 @@ struct vdev_host {
 	void (*needs_reset)(struct vdev_host *host);
 };
 
+/* Who records what happens to a device besides what its guest asks for: the process it lives in.
+ * Called on the device's thread. Outlives the device. */
+struct vdev_watcher {
+	void (*event)(struct vdev_watcher *w, const struct vdev *dev, const char *event,
+		const char *detail);
+};
+
 /* A device. Devices read everything and write only the group that says so. */
 struct vdev {
 	const struct vdev_class *cls;
 	struct ev_loop *loop;
 	const struct log *log;
 	struct vdev_host *host;
+	struct vdev_watcher *watcher; /* NULL: nobody */
 
 	/* Set by init, fixed from then on. */
 	uint64_t features;	 /* device-specific bits only; the core adds its own */
@@ -186,6 +198,12 @@ static inline bool vdev_has(const struct vdev *dev, unsigned bit)
 
 /* The configuration space changed: new generation, and the transport tells the driver. */
 void vdev_config_changed(struct vdev *dev);
+/* Records an event (docs/events.md): `event` in a word or two ("host-gone"), the rest as printf()
+ * says, up to VDEV_DETAIL_MAX bytes. What a guest can cause, the device has to limit
+ * (log_allowed()). */
+#define VDEV_DETAIL_MAX 200u
+void vdev_event(struct vdev *dev, const char *event, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The driver broke a rule of queue q: logs it, sets DEVICE_NEEDS_RESET, stops serving. */
 void vdev_broken(struct vdev *dev, unsigned q, const char *rule);
 /* After work outside kick(): looks whether queue q broke, as vdev_kick() does. */

@@ -132,7 +132,7 @@ class System:
 
     def ps(self):
         result = self.ask(cmd="ps")["result"]
-        return {p["name"]: p for kind in ("vms", "devices", "switches") for p in result[kind]}
+        return {p["name"]: p for kind in ("vms", "devices", "media") for p in result[kind]}
 
     def state(self, name, state):
         return self.until(lambda: (p := self.ps()[name])["state"] == state and p, f"{name} {state}")
@@ -156,7 +156,7 @@ def alive(pid):
 def test_power_off_of_all_guests_ends_with_0(place):
     with place.run("vms:\n" + place.vm("one", "off", f", devices: {DEVICES}") + place.vm("two", "off")) as s:
         s.ends(0)
-        for line in (r"s: starting 2 VMs, 4 devices, 0 switches", r"one: running, [0-9.]+ ms after",
+        for line in (r"s: starting 2 VMs, 4 devices, 0 media", r"one: running, [0-9.]+ ms after",
                      r"one: powered off after", r"two: powered off after"):
             assert re.search(line, s.text()), f"no '{line}' in:\n{s.text()}"
 
@@ -171,6 +171,23 @@ def test_switch_and_ports(place):
         answer = s.ask(cmd="stats", name="car")
         assert "car" in answer["result"], answer
         assert s.ask(cmd="stop")["ok"]
+        s.ends(0)
+
+
+def test_tell_finds_whoever_serves_the_device(place):
+    """A process of its own, a thread of the monitor, a port of a medium: each answers for itself."""
+    devices = ", devices: [{type: rng}, {type: rng, isolate: false}, {type: net, switch: car}]"
+    with place.run("vms:\n" + place.vm("one", "button", devices) + "switches: {car: }\n") as s:
+        s.state("one", "running")
+        for name, text in (("one/rng0", "one/rng0: a rng device takes no commands"),
+                           ("one/rng1", "one: a rng device takes no commands"),
+                           ("one/net0", "car: a net device takes no commands"),
+                           ("car", "car: a switch takes no commands of its own"),
+                           ("one", "must be a device or a medium"), ("one/rng2", "must be a device or a medium")):
+            done = place.avp("tell", name, "set", "it")
+            assert done.returncode and text in done.stdout, f"{name}: {done.stdout}"
+        assert not s.ask(cmd="tell", name="one/rng0", words=["x" * 5000])["ok"]
+        place.avp("stop")
         s.ends(0)
 
 

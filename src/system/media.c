@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The one list of media. A new one adds its row here and its command to the cli. */
+#include "system/media.h"
+
+#include <string.h>
+
+#include "host/switch.h"
+
+const struct medium_class medium_classes[] = {
+	{ "switches", "net", "switch", "switch", switch_opts, sizeof(struct switch_config) },
+	{ .section = NULL },
+};
+
+const struct medium_class *medium_class_for(const char *device)
+{
+	for (const struct medium_class *c = medium_classes; c->section; c++)
+		if (!strcmp(c->device, device))
+			return c;
+	return NULL;
+}
