@@ -37,6 +37,7 @@ int cmd_stats(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_suspend(int argc, char **argv);
 int cmd_tell(int argc, char **argv);
+int cmd_scmi_platform(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_wakeup(int argc, char **argv);

@@ -30,6 +30,8 @@ static const struct cli_command commands[] = {
 	{ "tell", cmd_tell, "give a device or a medium a command" },
 	{ "dtb", cmd_dtb, "write the device tree of an arm64 guest" },
 	{ "device", cmd_device, "serve one device over vhost-user" },
+	{ "scmi-platform", cmd_scmi_platform,
+		"serve the SCMI devices of several guests, agents of one platform" },
 	{ "switch", cmd_switch,
 		"serve the network cards of several guests, connected by a switch" },
 	{ "efivar", cmd_efivar, "read and write the UEFI variables of a VM that is off" },

@@ -9,4 +9,5 @@ extern const struct vdev_class vdev_blk;
 extern const struct vdev_class vdev_console;
 extern const struct vdev_class vdev_net;
 extern const struct vdev_class vdev_rng;
+extern const struct vdev_class vdev_scmi;
 extern const struct vdev_class vdev_vsock;

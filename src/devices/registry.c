@@ -9,6 +9,7 @@ const struct vdev_class *const vdev_classes[] = {
 	&vdev_console,
 	&vdev_net,
 	&vdev_rng,
+	&vdev_scmi,
 	&vdev_vsock,
 	NULL,
 };

@@ -25,41 +25,44 @@ struct scmi_config {
 	struct scmi_sensor_config sensor;
 };
 
-/* Rows of an option table for a struct scmi_config that is `member` of `type`. */
-#define SCMI_CONFIG_OPTS(type, member)                                                             \
+/* Rows of an option table for a struct scmi_config that is `member` of `owner`. */
+#define SCMI_CONFIG_OPTS(owner, member)                                                            \
 	{ .name = "power-domains",                                                                 \
 		.type = OPT_LIST,                                                                  \
-		.offset = offsetof(type, member.power_domains),                                    \
+		.offset = offsetof(owner, member.power_domains),                                   \
 		.help = "power domains, as \"gpu state=off latency=100us\"" },                     \
 		{ .name = "perf",                                                                  \
 			.type = OPT_LIST,                                                          \
-			.offset = offsetof(type, member.perf),                                     \
+			.offset = offsetof(owner, member.perf),                                    \
 			.help = "performance domains, as \"cpu levels=400:50:20/800:210:20\"" },   \
 		{ .name = "clocks",                                                                \
 			.type = OPT_LIST,                                                          \
-			.offset = offsetof(type, member.clocks),                                   \
+			.offset = offsetof(owner, member.clocks),                                  \
 			.help = "clocks, as \"uart rate=48000000 rates=24000000/48000000\"" },     \
 		{ .name = "resets",                                                                \
 			.type = OPT_LIST,                                                          \
-			.offset = offsetof(type, member.resets),                                   \
+			.offset = offsetof(owner, member.resets),                                  \
 			.help = "reset domains, as \"camera latency=50us\"" },                     \
 		{ .name = "voltages",                                                              \
 			.type = OPT_LIST,                                                          \
-			.offset = offsetof(type, member.voltages),                                 \
+			.offset = offsetof(owner, member.voltages),                                \
 			.help = "voltage domains, as \"vdd levels=1800000/3300000\"" },            \
 		{ .name = "powercaps",                                                             \
 			.type = OPT_LIST,                                                          \
-			.offset = offsetof(type, member.powercaps),                                \
+			.offset = offsetof(owner, member.powercaps),                               \
 			.help = "power caps, as \"soc min=1000 max=15000 step=100\"" },            \
 		{ .name = "system-power",                                                          \
 			.type = OPT_BOOL,                                                          \
-			.offset = offsetof(type, member.system_power),                             \
+			.offset = offsetof(owner, member.system_power),                            \
 			.help = "the agents may be told to shut down, and may ask for it" },       \
 		{ .name = "devices",                                                               \
 			.type = OPT_LIST,                                                          \
-			.offset = offsetof(type, member.devices),                                  \
+			.offset = offsetof(owner, member.devices),                                 \
 			.help = "groups of resources, as \"camera clock:cam power:cam\"" },        \
-		SCMI_SENSOR_OPTS(type, member.sensor)
+		SCMI_SENSOR_OPTS(owner, member.sensor)
+
+/* Of a struct scmi_config that is by itself. */
+extern const struct opt scmi_platform_opts[];
 
 struct scmi_platform;
 

@@ -107,6 +107,7 @@ struct scmi_grant {
 	uint8_t subscribed;	    /* notifications wanted: bits that the protocol defines */
 	bool voted;		    /* `vote` is set: the protocol's own, for what agents share */
 	uint32_t vote[2];
+	uint32_t limit[3]; /* the protocol's own, for notifications */
 };
 
 /* Flags of a command. */
@@ -205,15 +206,18 @@ void scmi_notify_one(const struct scmi_grant *g, uint8_t message, const struct s
 
 /*
  * Answers an asynchronous command: SUCCESS now, and after `delay_ns` `complete` runs with the same
- * parameters, and what it returns and puts is the delayed response. NOT_SUPPORTED if the agent has
- * no P2A channel, BUSY if it waits for too many. Return its value from the command.
+ * parameters, and what it returns and puts is the delayed response, unless the agent said that it
+ * does not want it. NOT_SUPPORTED if it does and has no P2A channel, BUSY if it waits for too many.
+ * Return its value from the command.
  */
-int32_t scmi_later(struct scmi_msg *m, uint64_t delay_ns, scmi_fn complete);
+int32_t scmi_later(struct scmi_msg *m, uint64_t delay_ns, scmi_fn complete, bool wanted);
 /* True if notifications and delayed responses exist for the agent of this message. */
 bool scmi_has_p2a(const struct scmi_msg *m);
 
 /* The agents' grants for a resource: call with 0, 1, ... until NULL. */
 struct scmi_grant *scmi_grant_of(const struct scmi_res *res, unsigned agent);
+/* The platform decides: what agents want of this resource is forgotten. */
+void scmi_drop_votes(const struct scmi_res *res);
 /* Loop and log of a platform, and its configuration. */
 struct ev_loop *scmi_loop(const struct scmi_platform *p);
 const struct log *scmi_log(const struct scmi_platform *p);

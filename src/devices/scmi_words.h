@@ -48,5 +48,9 @@ int scmi_word_enum(struct scmi_words *w, const char *key, const char *const *wor
 int scmi_word_list(struct scmi_words *w, const char *key, int64_t min, int64_t top, int64_t *v,
 	unsigned max, unsigned *n, struct err *e);
 
+/* The same with up to `width` numbers each, separated by ':'; those left out are 0. */
+int scmi_word_tuples(struct scmi_words *w, const char *key, int64_t min, int64_t top, int64_t *v,
+	unsigned width, unsigned max, unsigned *n, struct err *e);
+
 /* A whole number in `text`, all of it. -EINVAL without a message. */
 int scmi_parse_number(const char *text, int64_t min, int64_t max, int64_t *v);

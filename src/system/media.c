@@ -4,10 +4,13 @@
 
 #include <string.h>
 
+#include "devices/scmi.h"
 #include "host/switch.h"
 
 const struct medium_class medium_classes[] = {
 	{ "switches", "net", "switch", "switch", switch_opts, sizeof(struct switch_config) },
+	{ "scmi-platforms", "scmi", "platform", "scmi-platform", scmi_platform_opts,
+		sizeof(struct scmi_config) },
 	{ .section = NULL },
 };
 
