@@ -39,5 +39,6 @@ int cmd_suspend(int argc, char **argv);
 int cmd_tell(int argc, char **argv);
 int cmd_scmi_platform(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
+int cmd_wires(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_wakeup(int argc, char **argv);

@@ -7,6 +7,7 @@
 extern const struct vdev_class vdev_blk;
 
 extern const struct vdev_class vdev_console;
+extern const struct vdev_class vdev_gpio;
 extern const struct vdev_class vdev_net;
 extern const struct vdev_class vdev_rng;
 extern const struct vdev_class vdev_scmi;

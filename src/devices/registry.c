@@ -7,6 +7,7 @@
 const struct vdev_class *const vdev_classes[] = {
 	&vdev_blk,
 	&vdev_console,
+	&vdev_gpio,
 	&vdev_net,
 	&vdev_rng,
 	&vdev_scmi,

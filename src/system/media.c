@@ -6,11 +6,13 @@
 
 #include "devices/scmi.h"
 #include "host/switch.h"
+#include "host/wires.h"
 
 const struct medium_class medium_classes[] = {
 	{ "switches", "net", "switch", "switch", switch_opts, sizeof(struct switch_config) },
 	{ "scmi-platforms", "scmi", "platform", "scmi-platform", scmi_platform_opts,
 		sizeof(struct scmi_config) },
+	{ "wires", "gpio", "wires", "wires", wires_opts, sizeof(struct wires_config) },
 	{ .section = NULL },
 };
 
