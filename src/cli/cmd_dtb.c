@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "machine/arm64/dtree.h"
 #include "machine/arm64/layout.h"
+#include "system/conf_scmi.h"
 
 struct dtb_args {
 	char *out;
@@ -37,10 +38,13 @@ static const struct cli_spec dtb_spec = {
 	.max_words = 2,
 };
 
-static int build(const struct conf_vm *vm, void *buf, size_t len, struct err *e)
+static int build(
+	const struct conf *conf, const struct conf_vm *vm, void *buf, size_t len, struct err *e)
 {
+	const struct conf_device *scmi = conf_scmi_device(vm);
 	const struct vm_conf *m = &vm->machine;
-	const struct dtree_board board = {
+	struct scmi_summary found = { 0 };
+	struct dtree_board board = {
 		.ncpus = m->cpus,
 		.ram = m->memory,
 		.uart = m->serial,
@@ -56,6 +60,10 @@ static int build(const struct conf_vm *vm, void *buf, size_t len, struct err *e)
 			"VM %s is for %s, which has ACPI tables and no device tree (is 'arch: "
 			"arm64' missing?)",
 			vm->name, vm_arch_words[vm_conf_arch(m)]);
+	if (scmi && conf_scmi_summarize(conf, scmi, &found, e))
+		return -EINVAL;
+	board.scmi_protocols = found.protocols;
+	board.scmi_voltages = found.voltages;
 	return dtree_build(&board, buf, len, e);
 }
 
@@ -84,7 +92,7 @@ static int run(const struct dtb_args *a, const char *file, const char *name, str
 		return err_set(e, -EINVAL, "%s is not right", file);
 	}
 	vm = cli_find_vm(conf, name, e);
-	rc = vm ? build(vm, buf, ARM64_DTB_SIZE, e) : -EINVAL;
+	rc = vm ? build(conf, vm, buf, ARM64_DTB_SIZE, e) : -EINVAL;
 	if (!rc)
 		rc = write_out(a->out, buf, dtree_size(buf), e);
 	conf_free(conf);

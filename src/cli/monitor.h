@@ -17,6 +17,8 @@ struct monitor_device {
 	bool isolate;
 	int transport; /* enum vm_transport */
 	uint32_t id, queues, config;
+	struct opt_list scmi; /* protocols, as board_set_scmi() has them */
+	uint32_t scmi_voltages;
 
 	const struct vdev_class *cls; /* NULL: not known here */
 	struct vdev *vdev;	      /* served by a thread here; with the loop, until attached */

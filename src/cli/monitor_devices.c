@@ -9,6 +9,8 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "cli/monitor.h"
+#include "devices/devices.h"
+#include "devices/scmi.h"
 #include "transport/vhost_user_frontend.h"
 #include "virtio/device.h"
 
@@ -52,6 +54,15 @@ static const struct opt device_opts[] = {
 		.offset = FIELD(config),
 		.max = 256,
 		.help = "bytes of its configuration space" },
+	{ .name = "scmi-protocols",
+		.type = OPT_LIST,
+		.offset = FIELD(scmi),
+		.help = "scmi: what is behind it, for the device tree (default: all)" },
+	{ .name = "scmi-voltages",
+		.type = OPT_U32,
+		.offset = FIELD(scmi_voltages),
+		.max = 256,
+		.help = "scmi: voltage domains" },
 	OPT_END,
 };
 
@@ -222,6 +233,25 @@ static int create_backend(
 	return rc;
 }
 
+/* The guest's driver for SCMI is found by the description of the machine, not by the device. */
+static int describe_scmi(const struct monitor_device *d, struct vm *vm, struct err *e)
+{
+	uint32_t protocols = d->scmi.n ? 0 : (1u << SCMI_SUMMARY_PROTOCOLS) - 1;
+
+	for (unsigned i = 0; i < d->scmi.n; i++) {
+		unsigned k = 0;
+
+		while (k < SCMI_SUMMARY_PROTOCOLS && strcmp(scmi_summary_names[k], d->scmi.v[i]))
+			k++;
+		if (k == SCMI_SUMMARY_PROTOCOLS)
+			return err_set(e, -EINVAL, "scmi-protocols: '%.32s' is none; e.g. clock",
+				d->scmi.v[i]);
+		protocols |= 1u << k;
+	}
+	vm_set_scmi(vm, protocols, d->scmi_voltages);
+	return 0;
+}
+
 int monitor_device_attach(struct monitor_device *d, struct vm *vm, struct err *e)
 {
 	struct vm_device dev = {
@@ -231,6 +261,8 @@ int monitor_device_attach(struct monitor_device *d, struct vm *vm, struct err *e
 	};
 	int rc = create_backend(d, vm, &dev.be, e);
 
+	if (!rc && d->cls == &vdev_scmi)
+		rc = describe_scmi(d, vm, e);
 	if (!rc) {
 		rc = vm_add_device(vm, &dev, e);
 		if (rc)

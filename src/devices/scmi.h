@@ -80,6 +80,20 @@ void scmi_platform_close(struct scmi_platform *p);
 int scmi_platform_command(
 	struct scmi_platform *p, unsigned argc, char **argv, FILE *answer, struct err *e);
 
+/* What an agent finds, for a description of its machine. */
+struct scmi_summary {
+	uint32_t protocols; /* bit i: protocol 0x10 + i */
+	unsigned voltages;  /* voltage domains */
+};
+
+#define SCMI_SUMMARY_PROTOCOLS 9u
+/* Their names, by bit: "base", "power", ... */
+extern const char *const scmi_summary_names[SCMI_SUMMARY_PROTOCOLS];
+
+/* Summarizes without opening anything. `grants` NULL: everything. */
+int scmi_summarize(struct scmi_summary *s, const struct scmi_config *config,
+	const struct opt_list *grants, struct err *e);
+
 /* Makes `dev` an agent of this platform, in place of one of its own. Between vdev_new() and
  * vdev_init(); the platform outlives the device. */
 void scmi_attach(struct vdev *dev, struct scmi_platform *p);

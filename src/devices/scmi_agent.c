@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "devices/scmi_rules.h"
 
 /* Events a second that an agent can cause. */
 #define COMPLAINTS_BURST 2u
@@ -17,67 +18,7 @@
 
 /* Grants. */
 
-/* "clock:uart=read" in pieces. */
-struct rule {
-	char protocol[24];
-	const char *name; /* "*": all */
-	size_t name_len;
-	enum scmi_access access;
-};
-
-static int parse_rule(struct rule *r, const char *text, struct err *e)
-{
-	static const char *const words[] = { "none", "read", "write" };
-	const char *eq = strchr(text, '=');
-	size_t len = eq ? (size_t)(eq - text) : strlen(text);
-	const char *colon = memchr(text, ':', len);
-	size_t proto = colon ? (size_t)(colon - text) : len;
-
-	*r = (struct rule){ .name = "*", .name_len = 1, .access = SCMI_ACCESS_WRITE };
-	if (proto >= sizeof(r->protocol))
-		return err_set(e, -EINVAL, "'%.64s' is no grant: try clock:NAME", text);
-	memcpy(r->protocol, text, proto);
-	if (colon) {
-		r->name = colon + 1;
-		r->name_len = len - proto - 1;
-	}
-	if (!eq)
-		return 0;
-	for (unsigned i = 0; i < ARRAY_LEN(words); i++)
-		if (!strcmp(eq + 1, words[i])) {
-			r->access = (enum scmi_access)i;
-			return 0;
-		}
-	return err_set(
-		e, -EINVAL, "'%.64s' ends with '%.16s'; possible: none, read, write", text, eq + 1);
-}
-
-static bool rule_fits(const struct rule *r, const struct scmi_res *res)
-{
-	if (strcmp(r->protocol, "*") != 0 && strcmp(r->protocol, res->protocol->name) != 0)
-		return false;
-	if (r->name_len == 1 && *r->name == '*')
-		return true;
-	return strlen(res->name) == r->name_len && !memcmp(res->name, r->name, r->name_len);
-}
-
-/* What the rules say of a resource; the last one that fits counts. False: it is not seen. */
-static bool judge(const struct rule *rules, bool *used, unsigned n, const struct scmi_res *res,
-	enum scmi_access *access)
-{
-	bool seen = false;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (!rule_fits(&rules[i], res))
-			continue;
-		*access = rules[i].access;
-		used[i] = seen = true;
-	}
-	return seen;
-}
-
-static int fill_view(struct scmi_agent *a, unsigned slot, const struct rule *rules, bool *used,
-	unsigned nrules, struct err *e)
+static int fill_view(struct scmi_agent *a, unsigned slot, struct scmi_rules *rules, struct err *e)
 {
 	unsigned n = scmi_platform_count(a->platform, slot);
 	struct scmi_view *view = &a->views[slot];
@@ -89,7 +30,7 @@ static int fill_view(struct scmi_agent *a, unsigned slot, const struct rule *rul
 		struct scmi_res *res = scmi_platform_res(a->platform, slot, i);
 		enum scmi_access access;
 
-		if (!judge(rules, used, nrules, res, &access))
+		if (!scmi_rules_judge(rules, res->protocol->name, res->name, &access))
 			continue;
 		view->grants[view->n++] = (struct scmi_grant){
 			.agent = a, .res = res, .access = access, .configured = access
@@ -98,24 +39,16 @@ static int fill_view(struct scmi_agent *a, unsigned slot, const struct rule *rul
 	return 0;
 }
 
-static int fill_views(struct scmi_agent *a, const struct opt_list *grants, bool all, struct err *e)
+static int fill_views(struct scmi_agent *a, const struct scmi_agent_config *config, struct err *e)
 {
-	static const struct rule everything = { "*", "*", 1, SCMI_ACCESS_WRITE };
-	unsigned n = all ? 1 : grants->n;
-	autofree struct rule *rules = calloc(n + 1, sizeof(*rules));
-	autofree bool *used = calloc(n + 1, sizeof(*used));
-	int ret = rules && used ? 0 : err_set(e, -ENOMEM, "out of memory");
+	struct scmi_rules rules;
+	int ret = scmi_rules_parse(&rules, config->all ? NULL : config->grants, e);
 
-	if (!ret && all)
-		rules[0] = everything;
-	for (unsigned i = 0; !ret && !all && i < n; i++)
-		ret = parse_rule(&rules[i], grants->v[i], e);
 	for (unsigned s = 0; !ret && s < SCMI_SLOTS; s++)
-		ret = fill_view(a, s, rules, used, n, e);
-	for (unsigned i = 0; !ret && !all && i < n; i++)
-		if (!used[i])
-			return err_set(e, -EINVAL,
-				"grant '%.64s' fits nothing that the platform has", grants->v[i]);
+		ret = fill_view(a, s, &rules, e);
+	if (!ret)
+		ret = scmi_rules_end(&rules, e);
+	scmi_rules_free(&rules);
 	return ret;
 }
 
@@ -139,7 +72,7 @@ int scmi_agent_open(struct scmi_agent *a, struct scmi_platform *p,
 		a->delayed[i].agent = a;
 		ev_timer_init(scmi_loop(p), &a->delayed[i].timer, deliver, &a->delayed[i]);
 	}
-	ret = fill_views(a, config->grants, config->all, e);
+	ret = fill_views(a, config, e);
 	return ret ? ret : scmi_platform_add(p, a, e);
 }
 

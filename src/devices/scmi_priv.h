@@ -25,6 +25,7 @@
 #include <stdio.h>
 
 #include "devices/scmi.h"
+#include "devices/scmi_rules.h"
 #include "devices/scmi_words.h"
 
 /* Message header (SCMI 4.1.2): message id, type, protocol id, token. */
@@ -95,9 +96,6 @@ struct scmi_res {
 	struct scmi_platform *platform;
 	char name[SCMI_NAME_MAX];
 };
-
-/* What an agent may do with a resource. */
-enum scmi_access { SCMI_ACCESS_NONE, SCMI_ACCESS_READ, SCMI_ACCESS_WRITE };
 
 /* A resource as an agent sees it. Its place in the agent's list is its id there. */
 struct scmi_grant {

@@ -396,6 +396,11 @@ const char *vm_state(struct vm *vm)
 	return suspended ? "suspended" : "running";
 }
 
+void vm_set_scmi(struct vm *vm, uint32_t protocols, uint32_t voltages)
+{
+	board_set_scmi(&vm->board, protocols, voltages);
+}
+
 int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e)
 {
 	if (dev->transport == VM_TRANSPORT_MMIO)

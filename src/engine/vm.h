@@ -68,6 +68,8 @@ int vm_start_cpus(struct vm *vm, struct err *e);
 /* Before vm_start(). */
 int vm_set_serial(struct vm *vm, int in_fd, int out_fd, struct err *e);
 int vm_add_device(struct vm *vm, const struct vm_device *dev, struct err *e);
+/* What the guest finds behind its SCMI device: board_set_scmi(). */
+void vm_set_scmi(struct vm *vm, uint32_t protocols, uint32_t voltages);
 /* Writes the tables and lets the processors go as soon as the loop runs. */
 int vm_start(struct vm *vm, struct err *e);
 

@@ -67,6 +67,12 @@ void board_place(struct board *b)
 	}
 }
 
+void board_set_scmi(struct board *b, uint32_t protocols, uint32_t voltages)
+{
+	b->scmi_protocols = protocols;
+	b->scmi_voltages = voltages;
+}
+
 int board_add_mmio(struct board *b, struct vbackend *be, const char *name, struct err *e)
 {
 	autofree struct virtio_mmio *m = calloc(1, sizeof(*m));

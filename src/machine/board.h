@@ -42,6 +42,7 @@ struct board {
 	struct virtio_pci *pci_devs[PCI_HOST_DEVICES * PCI_HOST_FUNCTIONS];
 	struct virtio_mmio *mmio_devs[BOARD_MMIO_MAX];
 	unsigned npci, nmmio;
+	uint32_t scmi_protocols, scmi_voltages; /* of board_set_scmi() */
 	struct boot boot; /* after board_load(): where the first processor starts */
 };
 
@@ -69,6 +70,10 @@ void board_place(struct board *b);
 int board_add_watchdog(struct board *b, machine_event_fn *event, void *arg, struct err *e);
 /* Loads the files of b->boot. */
 int board_load(struct board *b, struct err *e);
+/* What the guest finds behind its SCMI device, for the description; ACPI has no place for it. Bit i
+ * of `protocols` is protocol 0x10 + i, 0: there is no device; `voltages` is the number of domains.
+ */
+void board_set_scmi(struct board *b, uint32_t protocols, uint32_t voltages);
 /* Writes the description, when all devices are in their places. */
 int board_describe(struct board *b, unsigned ncpus, struct err *e);
 

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 
 #include "base/util.h"
+#include "devices/devices.h"
+#include "system/conf_scmi.h"
 
 #define FOLDERS_MAX (CONF_VMS_MAX + 4)
 
@@ -253,18 +255,44 @@ static char *join_socket(struct planner *p, const struct conf_vm *vm, const stru
 	return text;
 }
 
+/* ",scmi-protocols=base,,clock,scmi-voltages=2" of an SCMI device, "" of all others. A description
+ * that is wrong stops the process that needs it, which says why. */
+static char *join_scmi(struct planner *p, const struct conf_device *d)
+{
+	struct scmi_summary s;
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	if (d->cls != &vdev_scmi || conf_scmi_summarize(p->conf, d, &s, NULL))
+		return strdup("");
+	f = open_memstream(&text, &len);
+	if (!f) {
+		p->no_memory = true;
+		return NULL;
+	}
+	fputs(",scmi-protocols=base", f);
+	for (unsigned i = 1; i < SCMI_SUMMARY_PROTOCOLS; i++)
+		if (s.protocols >> i & 1)
+			fprintf(f, ",,%s", scmi_summary_names[i]);
+	fprintf(f, ",scmi-voltages=%u", s.voltages);
+	if (fclose(f))
+		p->no_memory = true;
+	return text;
+}
+
 static void add_monitor_device(struct planner *p, struct plan_proc *proc, const struct conf_vm *vm,
 	const struct conf_device *d)
 {
-	autofree char *keys = NULL, *socket = NULL;
+	autofree char *keys = NULL, *socket = NULL, *scmi = join_scmi(p, d);
 
 	if (d->isolate)
 		socket = join_socket(p, vm, d);
 	if (!d->isolate || conf_is_foreign(d))
 		keys = join_keys(p, vm, d);
 	add_arg(p, proc, "--device");
-	add_arg(p, proc, "type=%s,name=%s%s%s", d->cls->name, d->name,
-		socket ? socket : ",isolate=false", keys ? keys : "");
+	add_arg(p, proc, "type=%s,name=%s%s%s%s", d->cls->name, d->name,
+		socket ? socket : ",isolate=false", keys ? keys : "", scmi ? scmi : "");
 }
 
 char *plan_vars_path(const struct conf *conf, const struct conf_vm *vm)

@@ -361,6 +361,35 @@ static void damaged(struct tap *t)
 	CHECK_EQ(t, dtree_adopt(&full.chosen, work, 0, sizeof(tree), "x.dtb", &e), -EINVAL);
 }
 
+/* Linux's binding for SCMI over virtio: a node for each protocol but the base one. */
+static void scmi(struct tap *t)
+{
+	static const char path[] = "/firmware/scmi";
+	struct dtree_board b = full;
+	char name[64];
+
+	CHECK_EQ(t, fdt_path_offset(tree, path), -FDT_ERR_NOTFOUND);
+	b.scmi_protocols = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 7;
+	b.scmi_voltages = 2;
+	REQUIRE(t, !dtree_build(&b, tree, sizeof(tree), NULL));
+	CHECK_EQ(t, fdt_check_full(tree, dtree_size(tree)), 0);
+	CHECK(t, is_compatible(node_at(t, path), "arm,scmi-virtio"));
+	CHECK_EQ(t, cell(node_at(t, path), "#address-cells", 0), 1);
+	CHECK_EQ(t, cell(node_at(t, path), "#size-cells", 0), 0);
+	for (unsigned id = 0x10; id < 0x20; id++) {
+		snprintf(name, sizeof(name), "%s/protocol@%x", path, id);
+		CHECK_EQ(t, fdt_path_offset(tree, name) >= 0,
+			id != 0x10 && (b.scmi_protocols >> (id - 0x10) & 1));
+	}
+	CHECK_EQ(t, cell(node_at(t, "/firmware/scmi/protocol@14"), "#clock-cells", 0), 1);
+	CHECK_EQ(t, cell(node_at(t, "/firmware/scmi/protocol@11"), "#power-domain-cells", 0), 1);
+	CHECK_EQ(t, cell(node_at(t, "/firmware/scmi/protocol@17"), "reg", 0), 0x17);
+	CHECK_EQ(t, cell(node_at(t, "/firmware/scmi/protocol@17/regulators/regulator@1"), "reg", 0),
+		1);
+	CHECK_EQ(t, fdt_path_offset(tree, "/firmware/scmi/protocol@17/regulators/regulator@2"),
+		-FDT_ERR_NOTFOUND);
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
@@ -372,6 +401,7 @@ int main(void)
 	TAP_RUN(&t, pci_windows);
 	TAP_RUN(&t, pci_interrupts);
 	TAP_RUN(&t, no_overlap);
+	TAP_RUN(&t, scmi);
 	TAP_RUN(&t, too_small);
 	TAP_RUN(&t, adopt);
 	TAP_RUN(&t, damaged);

@@ -200,6 +200,8 @@ int board_describe(struct board *b, unsigned ncpus, struct err *e)
 		.flash = b->own->has_flash,
 		.pci_high = b->vmm->addr_bits >= ARM64_PCI_HIGH_BITS,
 		.nmmio = b->nmmio,
+		.scmi_protocols = b->scmi_protocols,
+		.scmi_voltages = b->scmi_voltages,
 	};
 	void *at = gm_ptr(&b->vmm->gm, b->boot.info, ARM64_DTB_SIZE);
 	int rc;

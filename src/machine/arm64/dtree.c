@@ -41,6 +41,10 @@
 #define PCI_SLOT_SHIFT	11u
 #define CELLS_MAX	24u
 
+/* Protocol numbers of SCMI (DEN0056E, 4.1.2.1). */
+#define SCMI_PROTOCOL_FIRST 0x10u
+#define SCMI_VOLTAGE	    7u
+
 #define HI(v) ((uint32_t)((uint64_t)(v) >> 32))
 #define LO(v) ((uint32_t)(v))
 
@@ -372,6 +376,58 @@ static void add_pci(struct writer *w, bool high)
 	end(w);
 }
 
+/* A protocol of SCMI, with what others need to refer to its resources (Linux,
+ * bindings/firmware/arm,scmi.yaml). The node stays open. */
+static void begin_protocol(struct writer *w, unsigned i)
+{
+	static const char *const cells[] = {
+		[1] = "#power-domain-cells",
+		[3] = "#power-domain-cells",
+		[4] = "#clock-cells",
+		[5] = "#thermal-sensor-cells",
+		[6] = "#reset-cells",
+	};
+
+	begin(w, "protocol@%x", SCMI_PROTOCOL_FIRST + i);
+	prop_u32(w, "reg", SCMI_PROTOCOL_FIRST + i);
+	if (i < ARRAY_LEN(cells) && cells[i])
+		prop_u32(w, cells[i], 1);
+}
+
+/* Linux has a regulator for each of these that has a node. */
+static void add_regulators(struct writer *w, uint32_t n)
+{
+	begin(w, "regulators");
+	prop_u32(w, "#address-cells", 1);
+	prop_u32(w, "#size-cells", 0);
+	for (uint32_t i = 0; i < n; i++) {
+		begin(w, "regulator@%x", i);
+		prop_u32(w, "reg", i);
+		end(w);
+	}
+	end(w);
+}
+
+static void add_scmi(struct writer *w, uint32_t protocols, uint32_t voltages)
+{
+	begin(w, "firmware");
+	begin(w, "scmi");
+	prop_string(w, "compatible", "arm,scmi-virtio");
+	prop_u32(w, "#address-cells", 1);
+	prop_u32(w, "#size-cells", 0);
+	/* The base protocol has no node. */
+	for (unsigned i = 1; i < 32; i++) {
+		if (!(protocols >> i & 1))
+			continue;
+		begin_protocol(w, i);
+		if (i == SCMI_VOLTAGE && voltages)
+			add_regulators(w, voltages);
+		end(w);
+	}
+	end(w);
+	end(w);
+}
+
 static void add_machine(struct writer *w, const struct dtree_board *b)
 {
 	add_cpus(w, b->ncpus);
@@ -391,6 +447,8 @@ static void add_machine(struct writer *w, const struct dtree_board *b)
 	for (unsigned i = 0; i < b->nmmio; i++)
 		add_virtio_mmio(w, i);
 	add_pci(w, b->pci_high);
+	if (b->scmi_protocols)
+		add_scmi(w, b->scmi_protocols, b->scmi_voltages);
 }
 
 static int failed(int rc, struct err *e)

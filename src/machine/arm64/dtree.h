@@ -30,6 +30,8 @@ struct dtree_board {
 	bool uart, watchdog, flash;
 	bool pci_high;	/* the guest has addresses for the window of 64-bit BARs */
 	unsigned nmmio; /* virtio-mmio devices, from the first slot on */
+	/* SCMI over virtio: bit i is protocol 0x10 + i, 0: none; and its voltage domains. */
+	uint32_t scmi_protocols, scmi_voltages;
 	struct dtree_chosen chosen;
 };
 
