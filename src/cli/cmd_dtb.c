@@ -47,7 +47,7 @@ static int build(
 	struct dtree_board board = {
 		.ncpus = m->cpus,
 		.ram = m->memory,
-		.uart = m->serial,
+		.uart = m->serial || m->firmware,
 		.watchdog = m->watchdog,
 		.flash = m->firmware,
 		.pci_high = true,

@@ -219,7 +219,8 @@ static int open_all(struct monitor *m, struct err *e)
 		monitor_throttle_init(&m->throttle, m->vm, m->loop);
 	if (!rc)
 		rc = monitor_serial_open(&m->serial, m->args.conf.serial, &m->log, e);
-	if (!rc && m->args.conf.serial)
+	/* Firmware wants a serial port even if nobody listens: U-Boot ends without one. */
+	if (!rc && (m->args.conf.serial || m->args.conf.firmware))
 		rc = vm_set_serial(m->vm, m->serial.in_fd, m->serial.out_fd, e);
 	if (!rc)
 		vm_set_vars(m->vm, m->vars_fd);
