@@ -45,6 +45,9 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_rng,
 	cf_cases_console,
 	cf_cases_console_ports,
+	cf_cases_rtc,
+	cf_cases_rtc_read,
+	cf_cases_rtc_alarm,
 	cf_cases_runner,
 	NULL,
 };

@@ -7,6 +7,8 @@ static const uint8_t blk[16];
 /* A header without offloads and a frame of 60 bytes with the ethertype for experiments (5.1.9). */
 static const uint8_t net[12 + 60] = { [12] = 0x02, 0xa5, [18] = 0x02, 0x5a, [24] = 0x88, 0xb5 };
 static const uint8_t console[1] = { '.' };
+/* VIRTIO_RTC_REQ_CFG (5.23.6.4). */
+static const uint8_t rtc[8] = { [1] = 0x10 };
 /* A VIRTIO_VSOCK_OP_RST for a connection that is not there (5.10.6). */
 static const uint8_t vsock[44] = { [8] = 2, [28] = 1, [30] = 3 };
 
@@ -20,6 +22,12 @@ static const struct cf_probe probes[] = {
 		.used_min = 513 },
 	{ .device = 3, .queue = 1, .out = console, .out_len = sizeof(console) },
 	{ .device = 4, .in_len = 16, .used = 16, .used_min = 1 },
+	{ .device = 17,
+		.out = rtc,
+		.out_len = sizeof(rtc),
+		.in_len = 16,
+		.used = 16,
+		.used_min = 16 },
 	{ .device = 19, .queue = 1, .out = vsock, .out_len = sizeof(vsock) },
 };
 

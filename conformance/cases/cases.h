@@ -46,4 +46,7 @@ extern const struct cf_case cf_cases_blk_load[];
 extern const struct cf_case cf_cases_rng[];
 extern const struct cf_case cf_cases_console[];
 extern const struct cf_case cf_cases_console_ports[];
+extern const struct cf_case cf_cases_rtc[];
+extern const struct cf_case cf_cases_rtc_read[];
+extern const struct cf_case cf_cases_rtc_alarm[];
 extern const struct cf_case cf_cases_runner[];

@@ -18,6 +18,7 @@ const char *words_class(uint16_t id)
 		{ 2, "blk" },
 		{ 3, "console" },
 		{ 4, "rng" },
+		{ 17, "rtc" },
 		{ 19, "vsock" },
 	};
 

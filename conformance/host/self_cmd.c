@@ -26,6 +26,26 @@
 /* Sparse, and larger than the 2 GiB that avp's blk takes in one discard. */
 #define IMAGE_BYTES (INT64_C(3) << 30)
 
+/* The counter that this runner shares with the back-ends. */
+#if defined(__x86_64__)
+#define COUNTER "x86-tsc"
+#else
+#define COUNTER "arm-vct"
+#endif
+
+/* The beginning, and the end up to now, of the list of leap seconds: NTP seconds, TAI - UTC. */
+static const char leap_seconds[] = "2272060800 10 # 1 Jan 1972\n"
+				   "2287785600 11\n2303683200 12\n2335219200 13\n"
+				   "2366755200 14\n2398291200 15\n2429913600 16\n"
+				   "2461449600 17\n2492985600 18\n2524521600 19\n"
+				   "2571782400 20\n2603318400 21\n2634854400 22\n"
+				   "2698012800 23\n2776982400 24\n2840140800 25\n"
+				   "2871676800 26\n2918937600 27\n2950473600 28\n"
+				   "2982009600 29\n3029443200 30\n3076704000 31\n"
+				   "3124137600 32\n3345062400 33\n3439756800 34\n"
+				   "3550089600 35\n3644697600 36\n"
+				   "3692217600 37 # 1 Jan 2017\n";
+
 /* What is judged. In the words {avp} and {dir} become paths; {socket} and {peer} are left to
  * `avp conform vhost-user`. */
 struct config {
@@ -67,6 +87,15 @@ static const struct config configs[] = {
 	{ "rng", "rng",
 		{ NULL },
 		{ "{avp}", "device", "rng", "--socket", "{socket}" } },
+	{ "rtc", "rtc",
+		{ NULL },
+		{ "{avp}", "device", "rtc", "--socket", "{socket}", "--clocks",
+			"utc,tai,monotonic,utc-maybe-smeared,smeared-noon,smeared-sls",
+			"--leap-seconds", "{dir}/leap-seconds.list", "--counter", COUNTER } },
+	{ "rtc-kept", "rtc",
+		{ NULL },
+		{ "{avp}", "device", "rtc", "--socket", "{socket}", "--clocks", "monotonic,utc",
+			"--state", "{dir}/rtc.state" } },
 	{ "vsock", "vsock",
 		{ "--fact", "cid=3", "--fact", "peer_cid=4" },
 		{ "{avp}", "device", "vsock", "--socket", "{socket}", "--cid", "3", "--peers", "4",
@@ -91,7 +120,8 @@ struct self_args {
 /* clang-format off */
 static const struct opt options[] = {
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
-		.help = "only these: blk, blk-readonly, console, console-ports, net, rng, vsock" },
+		.help = "only these: blk, blk-readonly, console, console-ports, net, rng, "
+			"rtc, rtc-kept, vsock" },
 	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),
 		.help = "the avp that starts the back-ends (default: beside avp-conform)" },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
@@ -160,7 +190,7 @@ static int write_file(
 	return 0;
 }
 
-/* Images, and what a storage says of its age (VIRTIO_BLK_F_LIFETIME). */
+/* Images, what a storage says of its age (VIRTIO_BLK_F_LIFETIME), leap seconds. */
 static int write_files(const struct self *s, struct err *e)
 {
 	int ret = write_file(s, "blk.img", "", IMAGE_BYTES, e);
@@ -169,7 +199,9 @@ static int write_files(const struct self *s, struct err *e)
 		ret = write_file(s, "ro.img", "read-only image", IMAGE_BYTES, e);
 	if (!ret)
 		ret = write_file(s, "life_time", "0x02 0x03\n", 0, e);
-	return ret ? ret : write_file(s, "pre_eol_info", "0x01\n", 0, e);
+	if (!ret)
+		ret = write_file(s, "pre_eol_info", "0x01\n", 0, e);
+	return ret ? ret : write_file(s, "leap-seconds.list", leap_seconds, 0, e);
 }
 
 /* Programs: this one, and avp beside it or where it is installed. */

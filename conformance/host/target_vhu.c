@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/loop.h"
@@ -25,9 +26,10 @@
 #define FAILURES_MAX 3u	   /* attempts to bring a back-end back */
 #define MESSAGES_MIN 1000u /* milliseconds that a back-end has at least for a message */
 
-static const uint16_t type_ids[] = { 1, 2, 3, 4, 5, 8, 16, 18, 19, 20, 24, 25, 26, 32, 34, 36, 41 };
+static const uint16_t type_ids[] = { 1, 2, 3, 4, 5, 8, 16, 18, 19, 20, 24, 25, 26, 32, 34, 36, 41,
+	17 };
 static const char *const type_names[] = { "net", "blk", "console", "rng", "balloon", "scsi", "gpu",
-	"input", "vsock", "crypto", "mem", "snd", "fs", "scmi", "i2c", "can", "gpio" };
+	"input", "vsock", "crypto", "mem", "snd", "fs", "scmi", "i2c", "can", "gpio", "rtc" };
 
 /* A back-end: where it listens, and the process if it is ours. */
 struct backend {
@@ -48,6 +50,7 @@ struct vhu_target {
 	struct backend backend, peer_backend;
 	char dir[64]; /* of sockets and logs; empty: none was made */
 	pid_t echo[ECHOES_MAX];
+	char utc[24];	   /* the fact last asked for */
 	unsigned failures; /* attempts to bring it back that failed, since one succeeded */
 	char why[400];
 };
@@ -98,9 +101,16 @@ static const char *find_fact(const struct opt_list *facts, const char *key)
 
 static const char *fact(struct cf_target *cf, const char *key)
 {
-	const struct vhu_target *t = cf->ctx;
+	struct vhu_target *t = cf->ctx;
+	const char *said = find_fact(&t->opts.facts, key);
+	struct timespec now;
 
-	return find_fact(&t->opts.facts, key);
+	/* The host's clock, for devices that tell the time. */
+	if (said || strcmp(key, "utc") != 0)
+		return said;
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(t->utc, sizeof(t->utc), "%lld%09ld", (long long)now.tv_sec, now.tv_nsec);
+	return t->utc;
 }
 
 static uint16_t number_fact(const struct vhu_target *t, const char *key, uint16_t none)

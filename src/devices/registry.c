@@ -10,6 +10,7 @@ const struct vdev_class *const vdev_classes[] = {
 	&vdev_gpio,
 	&vdev_net,
 	&vdev_rng,
+	&vdev_rtc,
 	&vdev_scmi,
 	&vdev_vsock,
 	NULL,

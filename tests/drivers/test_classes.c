@@ -12,6 +12,7 @@
 #include "drivers/console.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
+#include "drivers/rtc.h"
 #include "drivers/vsock.h"
 #include "machine.h"
 #include "tap.h"
@@ -52,6 +53,42 @@ static void rng(struct tap *t)
 	/* Opening again starts from the beginning. */
 	CHECK_EQ(t, drv_rng_open(&rng, m->dev), 0);
 	CHECK_EQ(t, drv_rng_read(&rng, a, 1, machine_until()), 0);
+	machine_close(m);
+}
+
+static void rtc(struct tap *t)
+{
+	struct machine *m = seen(machine_open(kind, &vdev_rtc, "clocks", "monotonic,utc", NULL));
+	struct drv_rtc_clock clock;
+	uint64_t a, b, cycles;
+	struct drv_rtc rtc;
+	bool yes = true;
+	uint16_t id;
+
+	REQUIRE(t, !drv_rtc_open(&rtc, m->dev));
+	CHECK_EQ(t, rtc.nclocks, 2);
+	CHECK(t, rtc.alarms);
+	CHECK_EQ(t, drv_rtc_clock(&rtc, 0, &clock), 0);
+	CHECK(t, clock.type == VIRTIO_RTC_CLOCK_MONOTONIC && clock.alarm);
+	CHECK_EQ(t, drv_rtc_clock(&rtc, 2, &clock), DRV_GONE);
+	CHECK_EQ(t, drv_rtc_read(&rtc, 0, &a), 0);
+	CHECK_EQ(t, drv_rtc_read(&rtc, 0, &b), 0);
+	CHECK(t, a && b > a);
+	CHECK_EQ(t, drv_rtc_cross(&rtc, 1, VIRTIO_RTC_COUNTER_X86_TSC, &yes), 0);
+	CHECK(t, !yes);
+	CHECK_EQ(t, drv_rtc_read_cross(&rtc, 1, VIRTIO_RTC_COUNTER_X86_TSC, &a, &cycles),
+		DRV_UNSUPPORTED);
+	/* More alarms than there are buffers for, one after the other. */
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK_EQ(t, drv_rtc_read(&rtc, 0, &a), 0);
+		CHECK_EQ(t, drv_rtc_set_alarm(&rtc, 0, a + 1000000, true), 0);
+		CHECK_EQ(t, drv_rtc_expired(&rtc, &id, machine_until()), 0);
+		CHECK_EQ(t, id, 0);
+	}
+	CHECK_EQ(t, drv_rtc_alarm(&rtc, 0, &b, &yes), 0);
+	CHECK(t, b == a + 1000000 && yes);
+	CHECK_EQ(t, drv_rtc_enable_alarm(&rtc, 0, false), 0);
+	CHECK_EQ(t, drv_rtc_set_alarm(&rtc, 2, 0, false), DRV_GONE);
 	machine_close(m);
 }
 
@@ -489,6 +526,7 @@ static void vsock_messages(struct tap *t)
 static void run(struct tap *t)
 {
 	TAP_RUN(t, rng);
+	TAP_RUN(t, rtc);
 	TAP_RUN(t, blk);
 	TAP_RUN(t, blk_limits);
 	TAP_RUN(t, blk_async);

@@ -4,6 +4,7 @@
 #include "drivers/console.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
+#include "drivers/rtc.h"
 #include "drivers/vsock.h"
 #include "tap.h"
 #include "toy.h"
@@ -73,6 +74,47 @@ static void rng(struct tap *t)
 		buf = toy.mem + TOY_MEM - 16; /* then the memory ends */
 		REQUIRE(t, !drv_rng_open(&rng, toy.dev));
 		CHECK_EQ(t, drv_rng_read(&rng, buf, 16, toy.now + SECOND), cases[i].result);
+		toy_close(&toy);
+	}
+}
+
+static void rtc(struct tap *t)
+{
+	static uint8_t data[24];
+	static const struct {
+		uint8_t status;
+		struct answer a;
+		int result;
+	} cases[] = {
+		{ 0, { .used = -1, .id = -1 }, 0 },
+		{ 1, { .used = -1, .id = -1 }, DRV_BROKEN },
+		{ 2, { .used = -1, .id = -1 }, DRV_UNSUPPORTED },
+		{ 3, { .used = -1, .id = -1 }, DRV_GONE },
+		{ 4, { .used = -1, .id = -1 }, DRV_INVALID },
+		{ 5, { .used = -1, .id = -1 }, DRV_ERROR },
+		{ 0xff, { .used = -1, .id = -1 }, DRV_BROKEN },
+		{ 0, { .used = 0, .id = -1 }, DRV_BROKEN },
+		{ 0, { .used = 15, .id = -1 }, DRV_BROKEN },
+		{ 3, { .used = 1, .id = -1 }, DRV_GONE },
+		{ 0, { .used = 17, .id = -1 }, DRV_BROKEN },
+		{ 0, { .used = 16, .id = 60000 }, DRV_BROKEN },
+		{ 0, { .keep = true }, DRV_TIMEOUT },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct answer a = { .data = data, .len = sizeof(data), .used = -1, .id = -1 };
+		struct drv_rtc rtc;
+		struct toy toy;
+		uint64_t time;
+
+		data[0] = 0;
+		lying(&toy, DRV_ID_RTC, &a);
+		REQUIRE(t, !drv_rtc_open(&rtc, toy.dev));
+		data[0] = cases[i].status;
+		a = cases[i].a;
+		a.data = data;
+		a.len = sizeof(data);
+		CHECK_EQ(t, drv_rtc_read(&rtc, 0, &time), cases[i].result);
 		toy_close(&toy);
 	}
 }
@@ -514,6 +556,25 @@ static void use_rng(struct toy *toy)
 		drv_rng_read(&rng, toy->mem + TOY_MEM - 100, 100, toy->now + SECOND);
 }
 
+static void use_rtc(struct toy *toy)
+{
+	struct drv_rtc_clock clock;
+	struct drv_rtc rtc;
+	uint64_t a, b;
+	uint16_t id;
+	bool yes;
+
+	if (drv_rtc_open(&rtc, toy->dev))
+		return;
+	for (unsigned i = 0; i < 10; i++) {
+		drv_rtc_clock(&rtc, 0, &clock);
+		drv_rtc_read_cross(&rtc, 0, VIRTIO_RTC_COUNTER_X86_TSC, &a, &b);
+		drv_rtc_set_alarm(&rtc, 0, i, true);
+		drv_rtc_alarm(&rtc, 0, &a, &yes);
+		drv_rtc_expired(&rtc, &id, toy->now + SECOND / 100);
+	}
+}
+
 static void fuzz(struct tap *t)
 {
 	static const struct {
@@ -521,7 +582,7 @@ static void fuzz(struct tap *t)
 		void (*use)(struct toy *toy);
 	} classes[] = { { DRV_ID_BLK, use_blk }, { DRV_ID_NET, use_net },
 		{ DRV_ID_CONSOLE, use_console }, { DRV_ID_VSOCK, use_vsock },
-		{ DRV_ID_RNG, use_rng } };
+		{ DRV_ID_RNG, use_rng }, { DRV_ID_RTC, use_rtc } };
 	unsigned rounds = getenv("DRV_FUZZ") ? (unsigned)atoi(getenv("DRV_FUZZ")) : 500;
 	unsigned done = 0;
 
@@ -544,8 +605,8 @@ static void fuzz(struct tap *t)
 			done += toy.notified[0] + toy.notified[1] > 3;
 			toy_close(&toy);
 		}
-	printf("# %u of %u devices got as far as requests\n", done, rounds * 5);
-	CHECK(t, done > rounds * 5 / 2);
+	printf("# %u of %u devices got as far as requests\n", done, rounds * 6);
+	CHECK(t, done > rounds * 3);
 }
 
 int main(void)
@@ -553,6 +614,7 @@ int main(void)
 	struct tap t = { 0 };
 
 	TAP_RUN(&t, rng);
+	TAP_RUN(&t, rtc);
 	TAP_RUN(&t, blk);
 	TAP_RUN(&t, blk_late);
 	TAP_RUN(&t, configurations);
