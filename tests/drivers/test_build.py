@@ -24,7 +24,7 @@ ALLOWED = {"memcpy", "memset", "memmove", "memcmp"}
 # The same by Arm's names, and division, which every compiler's runtime has.
 RUNTIME = re.compile(r"__aeabi_(mem(cpy|set|move|clr)[48]?|u?l?i?div(mod)?)$")
 # Lines of code of .c and .h together: neither blank nor comment.
-LINES_MAX = 3450
+LINES_MAX = 6000
 
 
 def tool(name):

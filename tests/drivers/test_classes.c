@@ -10,6 +10,7 @@
 #include "devices/devices.h"
 #include "drivers/blk.h"
 #include "drivers/console.h"
+#include "drivers/gpio.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
@@ -523,8 +524,80 @@ static void vsock_messages(struct tap *t)
 	machine_close(m);
 }
 
+static void gpio(struct tap *t)
+{
+	struct machine *m = seen(machine_open(kind, &vdev_gpio, "lines",
+		"lamp wire:w,gap 2,see wire:w,- sim =1 in,also wire:w", NULL));
+	struct drv_gpio g;
+	uint8_t direction = 9;
+	uint16_t lamp, see, also, line = 0;
+	bool high = true;
+
+	REQUIRE(t, !drv_gpio_open(&g, m->dev));
+	CHECK_EQ(t, g.nlines, 6);
+	CHECK_EQ(t, drv_gpio_find(&g, "lamp", &lamp), 0);
+	CHECK_EQ(t, drv_gpio_find(&g, "see", &see), 0);
+	CHECK_EQ(t, drv_gpio_find(&g, "also", &also), 0);
+	CHECK(t, lamp == 0 && see == 3 && also == 5);
+	CHECK_EQ(t, drv_gpio_find(&g, "se", &line), DRV_GONE);
+	CHECK_EQ(t, drv_gpio_find(&g, "seen", &line), DRV_GONE);
+	CHECK_EQ(t, drv_gpio_get(&g, 4, &high), 0);
+	CHECK(t, high);
+	CHECK_EQ(t, drv_gpio_get(&g, 6, &high), DRV_INVALID);
+	CHECK_EQ(t, drv_gpio_get(&g, 1, &high), DRV_ERROR);
+	CHECK_EQ(t, drv_gpio_output(&g, 4, true), DRV_ERROR);
+	CHECK_EQ(t, drv_gpio_direction(&g, lamp, &direction), 0);
+	CHECK_EQ(t, direction, VIRTIO_GPIO_DIRECTION_NONE);
+	CHECK_EQ(t, drv_gpio_output(&g, lamp, false), 0);
+	CHECK_EQ(t, drv_gpio_direction(&g, lamp, &direction), 0);
+	CHECK_EQ(t, direction, VIRTIO_GPIO_DIRECTION_OUT);
+	CHECK_EQ(t, drv_gpio_set_direction(&g, see, VIRTIO_GPIO_DIRECTION_IN), 0);
+	/* Two lines that see the same edge. */
+	CHECK_EQ(t, drv_gpio_irq(&g, see, VIRTIO_GPIO_IRQ_TYPE_EDGE_RISING), 0);
+	CHECK_EQ(t, drv_gpio_irq(&g, also, VIRTIO_GPIO_IRQ_TYPE_EDGE_BOTH), 0);
+	CHECK_EQ(t, drv_gpio_irq(&g, also, 7), DRV_ERROR);
+	CHECK_EQ(t, drv_gpio_irq(&g, lamp, VIRTIO_GPIO_IRQ_TYPE_EDGE_BOTH), DRV_ERROR);
+	CHECK_EQ(t, drv_gpio_wait(&g, &line, 0), DRV_TIMEOUT);
+	for (unsigned i = 0; i < 50; i++) {
+		CHECK_EQ(t, drv_gpio_set(&g, lamp, true), 0);
+		CHECK_EQ(t, drv_gpio_wait(&g, &line, machine_until()), 0);
+		CHECK_EQ(t, line, see);
+		CHECK_EQ(t, drv_gpio_unmask(&g, line), 0);
+		CHECK_EQ(t, drv_gpio_wait(&g, &line, machine_until()), 0);
+		CHECK_EQ(t, line, also);
+		CHECK_EQ(t, drv_gpio_unmask(&g, line), 0);
+		CHECK_EQ(t, drv_gpio_unmask(&g, line), 0);
+		CHECK_EQ(t, drv_gpio_set(&g, lamp, false), 0);
+		CHECK_EQ(t, drv_gpio_wait(&g, &line, machine_until()), 0);
+		CHECK_EQ(t, line, also);
+		CHECK_EQ(t, drv_gpio_unmask(&g, line), 0);
+	}
+	/* Disabled: nothing comes, not even what had come. */
+	CHECK_EQ(t, drv_gpio_set(&g, lamp, true), 0);
+	CHECK_EQ(t, drv_gpio_irq(&g, also, 0), 0);
+	CHECK_EQ(t, drv_gpio_wait(&g, &line, machine_until()), 0);
+	CHECK_EQ(t, line, see);
+	CHECK_EQ(t, drv_gpio_irq(&g, see, 0), 0);
+	CHECK_EQ(t, drv_gpio_set(&g, lamp, false), 0);
+	CHECK_EQ(t, drv_gpio_wait(&g, &line, 0), DRV_TIMEOUT);
+	/* And again, with a level. */
+	CHECK_EQ(t, drv_gpio_irq(&g, also, VIRTIO_GPIO_IRQ_TYPE_LEVEL_LOW), 0);
+	CHECK_EQ(t, drv_gpio_wait(&g, &line, machine_until()), 0);
+	CHECK_EQ(t, drv_gpio_set(&g, lamp, true), 0);
+	CHECK_EQ(t, drv_gpio_unmask(&g, also), 0);
+	CHECK_EQ(t, drv_gpio_wait(&g, &line, 0), DRV_TIMEOUT);
+	/* Opening again starts from the beginning. */
+	CHECK_EQ(t, drv_gpio_open(&g, m->dev), 0);
+	CHECK_EQ(t, drv_gpio_direction(&g, lamp, &direction), 0);
+	CHECK_EQ(t, direction, VIRTIO_GPIO_DIRECTION_NONE);
+	CHECK_EQ(t, drv_gpio_irq(&g, also, VIRTIO_GPIO_IRQ_TYPE_LEVEL_LOW), 0);
+	CHECK_EQ(t, drv_gpio_wait(&g, &line, machine_until()), 0);
+	machine_close(m);
+}
+
 static void run(struct tap *t)
 {
+	TAP_RUN(t, gpio);
 	TAP_RUN(t, rng);
 	TAP_RUN(t, rtc);
 	TAP_RUN(t, blk);

@@ -2,6 +2,7 @@
 /* Devices that lie: the drivers notice, and touch nothing outside their memory. */
 #include "drivers/blk.h"
 #include "drivers/console.h"
+#include "drivers/gpio.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
@@ -117,6 +118,108 @@ static void rtc(struct tap *t)
 		CHECK_EQ(t, drv_rtc_read(&rtc, 0, &time), cases[i].result);
 		toy_close(&toy);
 	}
+}
+
+/* Each lie, told to drv_gpio_get(). */
+static void gpio(struct tap *t)
+{
+	static const uint8_t odd_status[] = { 2, 0 }, error[] = { 1, 0 }, odd_value[] = { 0, 2 };
+	static const struct {
+		struct answer a;
+		int result;
+	} cases[] = {
+		{ { .used = -1, .id = -1 }, 0 },
+		{ { .data = error, .len = 2, .used = -1, .id = -1 }, DRV_ERROR },
+		{ { .data = odd_status, .len = 2, .used = -1, .id = -1 }, DRV_BROKEN },
+		{ { .data = odd_value, .len = 2, .used = -1, .id = -1 }, DRV_BROKEN },
+		{ { .used = 1, .id = -1 }, DRV_BROKEN },
+		{ { .used = 3, .id = -1 }, DRV_BROKEN },
+		{ { .used = 2, .id = 60000 }, DRV_BROKEN },
+		{ { .keep = true }, DRV_TIMEOUT },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct answer a = cases[i].a;
+		struct drv_gpio g;
+		struct toy toy;
+		bool high;
+
+		lying(&toy, DRV_ID_GPIO, &a);
+		toy.config[0] = 3;
+		REQUIRE(t, !drv_gpio_open(&g, toy.dev));
+		CHECK_EQ(t, drv_gpio_get(&g, 2, &high), cases[i].result);
+		toy_close(&toy);
+	}
+}
+
+/* The same for events, and for the block of names. */
+static void gpio_events(struct tap *t)
+{
+	static const uint8_t valid[] = { 1 }, odd[] = { 2 };
+	static const struct {
+		struct answer a;
+		int result;
+	} cases[] = {
+		{ { .data = valid, .len = 1, .used = -1, .id = -1 }, 0 },
+		{ { .data = odd, .len = 1, .used = -1, .id = -1 }, DRV_BROKEN },
+		{ { .data = valid, .len = 1, .used = 0, .id = -1 }, DRV_BROKEN },
+		{ { .used = -1, .id = -1 }, DRV_TIMEOUT }, /* INVALID */
+		{ { .data = valid, .len = 1, .used = 1, .id = 60000 }, DRV_BROKEN },
+		{ { .keep = true }, DRV_TIMEOUT },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct answer a = cases[i].a, honest = { .used = -1, .id = -1, .queue = 7 };
+		struct drv_gpio g;
+		struct toy toy;
+		uint16_t line = 0;
+		int r;
+
+		lying(&toy, DRV_ID_GPIO, &honest);
+		toy.config[0] = 3;
+		honest.queue = 0;
+		REQUIRE(t, !drv_gpio_open(&g, toy.dev));
+		CHECK_EQ(t, drv_gpio_set_direction(&g, 2, VIRTIO_GPIO_DIRECTION_IN), 0);
+		a.queue = 1;
+		toy.ctx = &a;
+		r = drv_gpio_unmask(&g, 2);
+		if (!r)
+			r = drv_gpio_wait(&g, &line, toy.now + SECOND);
+		CHECK_EQ(t, r, cases[i].result);
+		CHECK(t, r || line == 2);
+		toy_close(&toy);
+	}
+}
+
+static void gpio_names(struct tap *t)
+{
+	static const uint8_t no_end[] = { 0, 'a', 0, 'b', 'c', 'd' };
+	struct answer a = { .data = no_end, .len = sizeof(no_end), .used = -1, .id = -1 };
+	struct drv_gpio g;
+	struct toy toy;
+	uint16_t line = 9;
+
+	lying(&toy, DRV_ID_GPIO, &a);
+	toy.config[0] = 3;
+	toy.config[4] = 5;
+	REQUIRE(t, !drv_gpio_open(&g, toy.dev));
+	CHECK_EQ(t, drv_gpio_find(&g, "a", &line), 0);
+	CHECK_EQ(t, line, 0);
+	CHECK_EQ(t, drv_gpio_find(&g, "bcd", &line), DRV_GONE);
+	CHECK_EQ(t, drv_gpio_find(&g, "bcdefgh", &line), DRV_GONE);
+	CHECK_EQ(t, drv_gpio_find(&g, "", &line), DRV_GONE);
+	toy_close(&toy);
+	/* Fewer bytes than it says; more than the driver takes. */
+	a.used = 4;
+	lying(&toy, DRV_ID_GPIO, &a);
+	toy.config[4] = 5;
+	CHECK_EQ(t, drv_gpio_open(&g, toy.dev), DRV_BROKEN);
+	toy_close(&toy);
+	lying(&toy, DRV_ID_GPIO, &a);
+	toy.config[6] = toy.config[7] = 0xff;
+	CHECK_EQ(t, drv_gpio_open(&g, toy.dev), 0);
+	CHECK_EQ(t, drv_gpio_find(&g, "a", &line), DRV_UNSUPPORTED);
+	toy_close(&toy);
 }
 
 static void blk(struct tap *t)
@@ -575,6 +678,25 @@ static void use_rtc(struct toy *toy)
 	}
 }
 
+static void use_gpio(struct toy *toy)
+{
+	struct drv_gpio g;
+	uint16_t line;
+	bool high;
+
+	if (drv_gpio_open(&g, toy->dev))
+		return;
+	g.timeout = SECOND / 100;
+	drv_gpio_find(&g, "lamp", &line);
+	for (unsigned i = 0; i < 20; i++) {
+		line = (uint16_t)toy_rand(toy, 4);
+		drv_gpio_get(&g, line, &high);
+		drv_gpio_irq(&g, line, (uint8_t)toy_rand(toy, 5));
+		drv_gpio_unmask(&g, line);
+		drv_gpio_wait(&g, &line, toy->now + SECOND / 100);
+	}
+}
+
 static void fuzz(struct tap *t)
 {
 	static const struct {
@@ -582,7 +704,7 @@ static void fuzz(struct tap *t)
 		void (*use)(struct toy *toy);
 	} classes[] = { { DRV_ID_BLK, use_blk }, { DRV_ID_NET, use_net },
 		{ DRV_ID_CONSOLE, use_console }, { DRV_ID_VSOCK, use_vsock },
-		{ DRV_ID_RNG, use_rng }, { DRV_ID_RTC, use_rtc } };
+		{ DRV_ID_RNG, use_rng }, { DRV_ID_RTC, use_rtc }, { DRV_ID_GPIO, use_gpio } };
 	unsigned rounds = getenv("DRV_FUZZ") ? (unsigned)atoi(getenv("DRV_FUZZ")) : 500;
 	unsigned done = 0;
 
@@ -605,8 +727,9 @@ static void fuzz(struct tap *t)
 			done += toy.notified[0] + toy.notified[1] > 3;
 			toy_close(&toy);
 		}
-	printf("# %u of %u devices got as far as requests\n", done, rounds * 6);
-	CHECK(t, done > rounds * 3);
+	rounds *= sizeof(classes) / sizeof(*classes);
+	printf("# %u of %u devices got as far as requests\n", done, rounds);
+	CHECK(t, done > rounds / 2);
 }
 
 int main(void)
@@ -615,6 +738,9 @@ int main(void)
 
 	TAP_RUN(&t, rng);
 	TAP_RUN(&t, rtc);
+	TAP_RUN(&t, gpio);
+	TAP_RUN(&t, gpio_events);
+	TAP_RUN(&t, gpio_names);
 	TAP_RUN(&t, blk);
 	TAP_RUN(&t, blk_late);
 	TAP_RUN(&t, configurations);
