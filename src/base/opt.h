@@ -39,6 +39,7 @@ struct opt_list {
 };
 
 #define OPT_REQUIRED 1u /* an error if absent */
+#define OPT_FILES    2u /* lines of a list may have words file=PATH, resolved as OPT_PATH */
 
 /* One key. The table ends with a row whose name is NULL. */
 struct opt {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "base/words.h"
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "system/board.h"
@@ -46,17 +47,45 @@ static const struct cli_spec run_spec = {
 
 /* Paths that the processes of a system will open. */
 struct paths {
-	const char *v[PATHS_MAX];
+	char *v[PATHS_MAX]; /* owned */
 	unsigned n;
 };
 
+static void paths_free(struct paths *p)
+{
+	while (p->n)
+		free(p->v[--p->n]);
+}
+
 /* A word in a path's place is not absolute: `firmware: edk2` is in the board's own /usr. */
+static void add_path(struct paths *p, const char *path)
+{
+	char *copy = path[0] == '/' && p->n < PATHS_MAX ? strdup(path) : NULL;
+
+	if (copy)
+		p->v[p->n++] = copy;
+}
+
+/* The words file=PATH of a line. */
+static void add_files(struct paths *p, const char *line)
+{
+	struct words w;
+
+	if (words_split(&w, line, NULL))
+		return;
+	for (unsigned i = 0; i < w.n; i++)
+		if (!strncmp(w.v[i], WORDS_FILE, strlen(WORDS_FILE)))
+			add_path(p, w.v[i] + strlen(WORDS_FILE));
+	words_free(&w);
+}
+
 static void add_paths(struct paths *p, const struct conf_keys *keys)
 {
 	for (unsigned i = 0; i < keys->n; i++)
-		if (keys->v[i].opt->type == OPT_PATH && keys->v[i].value[0] == '/' &&
-			p->n < PATHS_MAX)
-			p->v[p->n++] = keys->v[i].value;
+		if (keys->v[i].opt->type == OPT_PATH)
+			add_path(p, keys->v[i].value);
+		else if (keys->v[i].opt->flags & OPT_FILES)
+			add_files(p, keys->v[i].value);
 }
 
 /* All of them; with an error if one cannot be had in the board. */
@@ -103,7 +132,7 @@ static int run_in_board(
 	autofree char *control = NULL, *inside = NULL;
 	const char *args[] = { "run", file, "--board", "none", NULL };
 	struct board_job job = { .arch = arch, .args = args, .run_dir = run_dir };
-	struct paths paths = { .n = 0 };
+	struct paths paths __attribute__((cleanup(paths_free))) = { .n = 0 };
 	int r = find_paths(&paths, conf, e);
 
 	if (r)
@@ -115,7 +144,7 @@ static int run_in_board(
 	if (!file || !dir || !control || !inside)
 		return err_set(e, -ENOMEM, "out of memory");
 	job.dir = dirname(dir);
-	job.paths = paths.v;
+	job.paths = (const char *const *)paths.v;
 	job.n_paths = paths.n;
 	job.control = control;
 	job.control_inside = inside;

@@ -8,8 +8,10 @@ extern const struct vdev_class vdev_blk;
 
 extern const struct vdev_class vdev_console;
 extern const struct vdev_class vdev_gpio;
+extern const struct vdev_class vdev_i2c;
 extern const struct vdev_class vdev_net;
 extern const struct vdev_class vdev_rng;
 extern const struct vdev_class vdev_rtc;
 extern const struct vdev_class vdev_scmi;
+extern const struct vdev_class vdev_spi;
 extern const struct vdev_class vdev_vsock;

@@ -8,10 +8,12 @@ const struct vdev_class *const vdev_classes[] = {
 	&vdev_blk,
 	&vdev_console,
 	&vdev_gpio,
+	&vdev_i2c,
 	&vdev_net,
 	&vdev_rng,
 	&vdev_rtc,
 	&vdev_scmi,
+	&vdev_spi,
 	&vdev_vsock,
 	NULL,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "base/words.h"
 #include "system/config_priv.h"
 
 #define ALLOWED_MAX 900u
@@ -134,6 +135,41 @@ static char *resolve(const struct conf *conf, const char *path)
 	return real;
 }
 
+/* Appends `len` bytes; false if memory is out. */
+static bool append(char **text, const char *more, size_t len)
+{
+	char *all;
+
+	if (asprintf(&all, "%s%.*s", *text, (int)len, more) < 0)
+		return false;
+	free(*text);
+	*text = all;
+	return true;
+}
+
+/* A line of words with the paths in its words file=PATH resolved. Owned by the caller. */
+static char *resolve_files(const struct conf *conf, const char *line)
+{
+	char *out = strdup("");
+
+	while (out && *line) {
+		size_t blanks = strspn(line, " \t"), word = strcspn(line + blanks, " \t");
+		bool file = word > strlen(WORDS_FILE) &&
+			    !strncmp(line + blanks, WORDS_FILE, strlen(WORDS_FILE));
+		size_t plain = blanks + (file ? strlen(WORDS_FILE) : word);
+		autofree char *name = strndup(line + plain, blanks + word - plain);
+		autofree char *path = file && name ? resolve(conf, name) : NULL;
+
+		if (!name || (file && !path) || !append(&out, line, plain) ||
+			(file && !append(&out, path, strlen(path)))) {
+			free(out);
+			return NULL;
+		}
+		line += blanks + word;
+	}
+	return out;
+}
+
 static int keep(struct conf_keys *keys, const struct conf_slot *slot, const struct yaml_node *at,
 	char *value)
 {
@@ -156,10 +192,18 @@ static bool is_path(const struct opt *o, const char *text)
 	return o->type == OPT_PATH;
 }
 
+/* The value as the processes get it. Owned by the caller. */
+static char *value_of(const struct conf *conf, const struct opt *o, const char *text)
+{
+	if (o->flags & OPT_FILES)
+		return resolve_files(conf, text);
+	return is_path(o, text) ? resolve(conf, text) : strdup(text);
+}
+
 static void set_text(
 	struct conf_reader *r, const struct conf_slot *slot, const struct yaml_node *at)
 {
-	char *value = is_path(slot->opt, at->text) ? resolve(r->conf, at->text) : strdup(at->text);
+	char *value = value_of(r->conf, slot->opt, at->text);
 	struct err e = { 0 };
 	int ret = -ENOMEM;
 
