@@ -142,7 +142,7 @@ void sensor_push(struct sensor *s, const int64_t *value, uint64_t time_ns, const
 void sensor_lost(struct sensor *s, const char *why);
 /* The sensor with this name and one of the sources `mask` (bits by enum sensor_source), or NULL. */
 struct sensor *sensors_find(const struct sensors *set, const char *name, unsigned mask);
-void sensors_event(const struct sensors *set, const char *event, const char *fmt, ...)
+void sensors_event(struct sensors *set, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Values and units as text (sensor_value.c). */
