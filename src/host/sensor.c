@@ -39,9 +39,7 @@ void sensors_event(struct sensors *set, const char *event, const char *fmt, ...)
 	va_end(ap);
 	if (!log_allowed(&set->events, EVENTS_BURST))
 		return;
-	log_info(set->log, "%s: %s", event, detail);
-	if (set->event)
-		set->event(set->event_arg, event, detail);
+	set->event(set->event_arg, event, detail);
 }
 
 /* Scripts. */
