@@ -63,6 +63,7 @@ struct cf_probe {
 	uint32_t out_len;
 	uint32_t in_len;	 /* bytes the device may write */
 	uint32_t used, used_min; /* the right used length; at least, where the device may choose */
+	uint64_t features;	 /* bits without which the class has no valid choice */
 };
 
 struct cf_range {

@@ -53,6 +53,9 @@ struct drv_sg cf_sg(struct cf *c, const void *p, uint32_t len)
 
 uint64_t cf_features(const struct cf *c, uint64_t want)
 {
+	const struct cf_probe *p = cf_probe(c);
+
+	want |= p ? p->features : 0;
 	want |= DRV_FEATURE(VIRTIO_F_VERSION_1) | DRV_FEATURE(VIRTIO_F_ACCESS_PLATFORM) |
 		DRV_FEATURE(VIRTIO_F_ORDER_PLATFORM);
 	want &= ~DRV_FEATURE(VIRTIO_F_RING_PACKED);

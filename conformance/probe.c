@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* For each class a request that is always answered: what generic cases use. */
 #include "conformance/cf.h"
+#include "drivers/can.h"
 
 /* VIRTIO_BLK_T_IN of sector 0 (5.2.6). */
 static const uint8_t blk[16];
@@ -11,6 +12,9 @@ static const uint8_t console[1] = { '.' };
 static const uint8_t rtc[8] = { [1] = 0x10 };
 /* A VIRTIO_VSOCK_OP_RST for a connection that is not there (5.10.6). */
 static const uint8_t vsock[44] = { [8] = 2, [28] = 1, [30] = 3 };
+
+/* VIRTIO_CAN_SET_CTRL_MODE_STOP (5.20.5.1): of a controller that is stopped, too. */
+static const uint8_t can[2] = { 0x02, 0x02 };
 
 static const struct cf_probe probes[] = {
 	{ .device = 1, .queue = 1, .out = net, .out_len = sizeof(net) },
@@ -28,6 +32,14 @@ static const struct cf_probe probes[] = {
 		.in_len = 16,
 		.used = 16,
 		.used_min = 16 },
+	{ .device = 36,
+		.queue = 2,
+		.out = can,
+		.out_len = sizeof(can),
+		.in_len = 1,
+		.used = 1,
+		.used_min = 1,
+		.features = 1u << VIRTIO_CAN_F_CAN_CLASSIC },
 	{ .device = 19, .queue = 1, .out = vsock, .out_len = sizeof(vsock) },
 };
 

@@ -25,6 +25,7 @@ static const struct class_bits classes[] = {
 	{ 3, BITS(0, 2) },
 	{ 4, 0 },
 	{ 19, BITS(0, 2) },
+	{ 36, BITS(0, 3) },
 };
 
 /* `bit` needs all of `all`, and one of `any` if that is not empty. Device 0: every class. */
@@ -45,6 +46,7 @@ static const struct dependency dependencies[] = {
 	{ 1, 19, BIT(17), 0 }, { 1, 21, BIT(17), 0 }, { 1, 22, BIT(17), 0 }, { 1, 23, BIT(17), 0 },
 	{ 1, 53, BIT(17), 0 }, { 1, 61, 0, BIT(11) | BIT(12) }, /* RSC_EXT: a HOST_TSO */
 	{ 1, 60, BIT(17), 0 }, { 1, 52, BIT(17), 0 },
+	{ 36, 2, BIT(0), 0 },		       /* RTR_FRAMES: CAN_CLASSIC */
 	{ 1, 51, BIT(17), BIT(60) | BIT(57) }, /* HASH_TUNNEL: RSS or HASH_REPORT */
 };
 

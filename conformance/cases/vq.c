@@ -93,8 +93,7 @@ static void framing_whole_queue(struct cf *c)
 	cf_note(c, "%u elements in a queue of %u", r.n_out + r.n_in, q->ring.size);
 }
 
-/* Puts the readable part over the beginning of a page and the writable one over its end. The pages
- * before and behind are filled with 0xa5, too. */
+/* Puts the readable part over the beginning of a page and the writable one over its end. */
 static void across(struct cf *c, struct drv_queue *q, struct vq_req *r, uint8_t *page)
 {
 	const struct cf_probe *p = cf_probe(c);
@@ -103,6 +102,9 @@ static void across(struct cf *c, struct drv_queue *q, struct vq_req *r, uint8_t 
 		r->out = page - 3;
 	if (r->in)
 		r->in = page + 4096 - 5;
+	/* Where a readable part may have been before. */
+	if (r->in)
+		cf_fill(r->in - 16, 0xa5, r->in_len + 32);
 	cf_copy(r->out, p->out, r->out_len);
 	if (r->out)
 		r->sg[0] = cf_sg(c, r->out, r->out_len);

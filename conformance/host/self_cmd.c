@@ -68,6 +68,14 @@ static const struct config configs[] = {
 			"--fact", "read-only=1" },
 		{ "{avp}", "device", "blk", "--socket", "{socket}", "--image", "{dir}/ro.img",
 			"--serial", "avp-conformance-2", "--readonly", "true" } },
+	{ "can", "can",
+		{ NULL },
+		{ "{avp}", "can-bus", "--bitrate", "1000000", "--data-bitrate", "8000000",
+			"--port", "name=device,socket={socket}", "--port", "name=peer,socket={peer}" } },
+	{ "can-classic", "can",
+		{ NULL },
+		{ "{avp}", "device", "can", "--socket", "{socket}", "--can-fd", "false",
+			"--bitrate", "0" } },
 	{ "console", "console",
 		{ "--fact", "cols=80", "--fact", "rows=25", "--echo", "{dir}/console" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/console" } },
@@ -120,7 +128,7 @@ struct self_args {
 /* clang-format off */
 static const struct opt options[] = {
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
-		.help = "only these: blk, blk-readonly, console, console-ports, net, rng, "
+		.help = "only these: blk, blk-readonly, can, can-classic, console, console-ports, net, rng, "
 			"rtc, rtc-kept, vsock" },
 	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),
 		.help = "the avp that starts the back-ends (default: beside avp-conform)" },

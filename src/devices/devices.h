@@ -5,7 +5,7 @@
 #include "virtio/device.h"
 
 extern const struct vdev_class vdev_blk;
-
+extern const struct vdev_class vdev_can;
 extern const struct vdev_class vdev_console;
 extern const struct vdev_class vdev_gpio;
 extern const struct vdev_class vdev_i2c;

@@ -6,6 +6,7 @@
 
 const struct vdev_class *const vdev_classes[] = {
 	&vdev_blk,
+	&vdev_can,
 	&vdev_console,
 	&vdev_gpio,
 	&vdev_i2c,

@@ -216,7 +216,7 @@ int jail_enter(const struct jail_profile *profile, const struct log *log, struct
 }
 
 /* The folder of the file that a path key names: a file that is to appear later has one, too. */
-static int add_folder(struct jail_profile *profile, const char *path, struct err *e)
+int jail_add_folder(struct jail_profile *profile, const char *path, struct err *e)
 {
 	autofree char *folder = strdup(path);
 	char *slash, *real;
@@ -260,7 +260,7 @@ int jail_for_device(struct jail_profile *profile, const struct vdev *dev, struct
 			return err_set(e, -EINVAL, "%s: sandbox path '%s' is no path key",
 				dev->cls->name, box->paths[i]);
 		path = *(char *const *)(const void *)((const char *)dev + o->offset);
-		r = path ? add_folder(profile, path, e) : 0;
+		r = path ? jail_add_folder(profile, path, e) : 0;
 		if (r)
 			return r;
 	}

@@ -52,5 +52,7 @@ int jail_enter(const struct jail_profile *profile, const struct log *log, struct
  * folders of the files that its path keys name. Strings are allocated in `profile->paths`.
  */
 int jail_for_device(struct jail_profile *profile, const struct vdev *dev, struct err *e);
-/* Frees what jail_for_device() allocated. */
+/* Adds the folder of the file `path`, once. */
+int jail_add_folder(struct jail_profile *profile, const char *path, struct err *e);
+/* Frees what these two allocated. */
 void jail_profile_free(struct jail_profile *profile);

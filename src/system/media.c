@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "devices/scmi.h"
+#include "host/canbus.h"
 #include "host/switch.h"
 #include "host/wires.h"
 
 const struct medium_class medium_classes[] = {
+	{ "can-buses", "can", "bus", "can-bus", canbus_opts, sizeof(struct canbus_config) },
 	{ "switches", "net", "switch", "switch", switch_opts, sizeof(struct switch_config) },
 	{ "scmi-platforms", "scmi", "platform", "scmi-platform", scmi_platform_opts,
 		sizeof(struct scmi_config) },

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "devices/devices.h"
 #include "drivers/blk.h"
+#include "drivers/can.h"
 #include "drivers/console.h"
 #include "drivers/gpio.h"
 #include "drivers/net.h"
@@ -90,6 +91,67 @@ static void rtc(struct tap *t)
 	CHECK(t, b == a + 1000000 && yes);
 	CHECK_EQ(t, drv_rtc_enable_alarm(&rtc, 0, false), 0);
 	CHECK_EQ(t, drv_rtc_set_alarm(&rtc, 2, 0, false), DRV_GONE);
+	machine_close(m);
+}
+
+static void can_sends(struct tap *t, struct drv_can *c)
+{
+	struct drv_can_frame f = { .id = 0x123, .len = 8, .data = { 1, 2, 3, 4, 5, 6, 7, 8 } };
+
+	/* More than there are buffers. */
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(t, drv_can_send(c, &f, machine_until()), 0);
+	f = (struct drv_can_frame){ .id = 0x1fffffff, .flags = VIRTIO_CAN_FLAGS_EXTENDED };
+	CHECK_EQ(t, drv_can_send(c, &f, machine_until()), 0);
+	f.flags |= VIRTIO_CAN_FLAGS_RTR;
+	CHECK_EQ(t, drv_can_send(c, &f, machine_until()), 0);
+	f = (struct drv_can_frame){ .id = 1, .flags = VIRTIO_CAN_FLAGS_FD, .len = 64 };
+	CHECK_EQ(t, drv_can_send(c, &f, machine_until()), 0);
+	CHECK_EQ(t, drv_can_sync(c, machine_until()), 0);
+	CHECK_EQ(t, c->sent, 43);
+	f.len = 65;
+	CHECK_EQ(t, drv_can_send(c, &f, 0), DRV_INVALID);
+	f = (struct drv_can_frame){ .id = 0x800 };
+	CHECK_EQ(t, drv_can_send(c, &f, 0), DRV_INVALID);
+	f = (struct drv_can_frame){ .id = 1, .flags = 1 };
+	CHECK_EQ(t, drv_can_send(c, &f, 0), DRV_INVALID);
+	f.flags = VIRTIO_CAN_FLAGS_FD | VIRTIO_CAN_FLAGS_RTR;
+	CHECK_EQ(t, drv_can_send(c, &f, 0), DRV_INVALID);
+	f.flags = 0;
+	CHECK_EQ(t, drv_can_stop(c), 0);
+	CHECK_EQ(t, drv_can_send(c, &f, machine_until()), 0);
+	CHECK_EQ(t, drv_can_sync(c, machine_until()), DRV_ERROR);
+	CHECK_EQ(t, c->failed, 1);
+}
+
+/* What is received is played from a recording, which begins with the start. */
+static void can(struct tap *t)
+{
+	static const char recording[] = "(1.0) can0 123#AABB\n(1.0) can0 1FFFFFFF#R4\n"
+					"(1.0) can0 7FF##1000102030405060708090A0B\n";
+	struct drv_can_frame f;
+	struct machine *m;
+	struct drv_can c;
+	char path[128];
+	bool off = true;
+	FILE *file = fopen(in_dir(path, "drive.log"), "w");
+
+	if (!file || fputs(recording, file) < 0 || fclose(file))
+		exit(1);
+	m = seen(machine_open(kind, &vdev_can, "replay", path, "bitrate", "1000000", NULL));
+	REQUIRE(t, !drv_can_open(&c, m->dev));
+	CHECK_EQ(t, drv_can_bus_off(&c, &off), 0);
+	CHECK(t, !off);
+	CHECK_EQ(t, drv_can_recv(&c, &f, 0), DRV_TIMEOUT);
+	CHECK_EQ(t, drv_can_start(&c), 0);
+	CHECK_EQ(t, drv_can_recv(&c, &f, machine_until()), 0);
+	CHECK(t, f.id == 0x123 && !f.flags && f.len == 2 && f.data[0] == 0xaa && f.data[1] == 0xbb);
+	CHECK_EQ(t, drv_can_recv(&c, &f, machine_until()), 0);
+	CHECK(t, f.id == 0x1fffffff && f.len == 4);
+	CHECK_EQ(t, f.flags, VIRTIO_CAN_FLAGS_EXTENDED | VIRTIO_CAN_FLAGS_RTR);
+	CHECK_EQ(t, drv_can_recv(&c, &f, machine_until()), 0);
+	CHECK(t, f.flags == VIRTIO_CAN_FLAGS_FD && f.len == 12 && f.data[11] == 11);
+	can_sends(t, &c);
 	machine_close(m);
 }
 
@@ -600,6 +662,7 @@ static void run(struct tap *t)
 	TAP_RUN(t, gpio);
 	TAP_RUN(t, rng);
 	TAP_RUN(t, rtc);
+	TAP_RUN(t, can);
 	TAP_RUN(t, blk);
 	TAP_RUN(t, blk_limits);
 	TAP_RUN(t, blk_async);
