@@ -31,6 +31,7 @@ int cmd_ps(int argc, char **argv);
 int cmd_restart(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_sensors(int argc, char **argv);
 int cmd_sign(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

@@ -37,6 +37,7 @@ static const struct cli_command commands[] = {
 	{ "switch", cmd_switch,
 		"serve the network cards of several guests, connected by a switch" },
 	{ "wires", cmd_wires, "serve the GPIO devices of several guests, connected by wires" },
+	{ "sensors", cmd_sensors, "read this computer's sensors, a line for each sample" },
 	{ "efivar", cmd_efivar, "read and write the UEFI variables of a VM that is off" },
 	{ "monitor", cmd_monitor, "run one virtual machine on KVM" },
 	{ "conform", cmd_conform, "judge a device, or a whole platform, by VIRTIO and AVPS" },

@@ -287,6 +287,13 @@ static int scmi_dev_features_ok(struct vdev *dev)
 	return 0;
 }
 
+static void scmi_dev_start(struct vdev *dev)
+{
+	struct scmi *s = to_scmi(dev);
+
+	scmi_platform_up(platform_of(s), &s->agent, true);
+}
+
 static void scmi_dev_reset(struct vdev *dev)
 {
 	struct scmi *s = to_scmi(dev);
@@ -294,7 +301,7 @@ static void scmi_dev_reset(struct vdev *dev)
 	ev_task_cancel(&s->more);
 	s->nwaiting = 0;
 	scmi_agent_reset(&s->agent);
-	s->agent.p2a = false;
+	s->agent.p2a = s->agent.up = false;
 }
 
 static void on_platform_event(void *arg, const char *event, const char *detail)
@@ -425,6 +432,7 @@ const struct vdev_class vdev_scmi = {
 	.init = scmi_dev_init,
 	.finish = scmi_dev_finish,
 	.features_ok = scmi_dev_features_ok,
+	.start = scmi_dev_start,
 	.reset = scmi_dev_reset,
 	.kick = scmi_dev_kick,
 	.command = scmi_dev_command,

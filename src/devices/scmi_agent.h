@@ -41,6 +41,7 @@ struct scmi_agent {
 	bool p2a;      /* notifications and delayed responses reach it */
 	bool errors;   /* wants BASE_ERROR_EVENT */
 	bool attached; /* is in the platform's list */
+	bool up;       /* its driver is there */
 	struct scmi_view views[SCMI_SLOTS];
 	struct scmi_delayed *delayed; /* SCMI_DELAYED_MAX */
 	unsigned unsent;	      /* delayed responses that wait for a buffer */
@@ -96,6 +97,10 @@ unsigned scmi_platform_count(const struct scmi_platform *p, unsigned slot);
 struct scmi_res *scmi_platform_res(const struct scmi_platform *p, unsigned slot, unsigned i);
 /* By "clock:uart"; NULL with a reason. */
 struct scmi_res *scmi_platform_find(const struct scmi_platform *p, const char *text, struct err *e);
+/* The platform's sensors: their sources. */
+struct sensors *scmi_platform_sensors(const struct scmi_platform *p);
+/* The agent's driver has come up, or is gone. When all are there a recording may begin. */
+void scmi_platform_up(struct scmi_platform *p, struct scmi_agent *a, bool up);
 /* Groups for BASE_SET_DEVICE_PERMISSIONS: member `i` of device `device`, NULL at the end. */
 unsigned scmi_platform_devices(const struct scmi_platform *p);
 struct scmi_res *scmi_platform_member(const struct scmi_platform *p, unsigned device, unsigned i);

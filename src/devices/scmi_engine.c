@@ -17,6 +17,7 @@ const struct scmi_protocol *const scmi_protocols[SCMI_SLOTS] = {
 	[SCMI_SLOT(SCMI_PROTOCOL_SYSTEM)] = &scmi_system,
 	[SCMI_SLOT(SCMI_PROTOCOL_PERF)] = &scmi_perf,
 	[SCMI_SLOT(SCMI_PROTOCOL_CLOCK)] = &scmi_clock,
+	[SCMI_SLOT(SCMI_PROTOCOL_SENSOR)] = &scmi_sensor,
 	[SCMI_SLOT(SCMI_PROTOCOL_RESET)] = &scmi_reset,
 	[SCMI_SLOT(SCMI_PROTOCOL_VOLTAGE)] = &scmi_voltage,
 	[SCMI_SLOT(SCMI_PROTOCOL_POWERCAP)] = &scmi_powercap,

@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "devices/scmi_agent.h"
+#include "devices/scmi_sensor_priv.h"
 #include "devices/scmi_system.h"
 
 #define DETAIL_MAX 200u
@@ -32,6 +33,7 @@ struct scmi_platform {
 	unsigned ngroups;
 	struct scmi_agent *agents[SCMI_AGENTS_MAX + 1]; /* by id; 0 is the platform */
 	unsigned nagents;
+	struct sensors *sensors;
 	scmi_event_fn event;
 	void *event_arg;
 };
@@ -50,6 +52,7 @@ static const struct {
 	{ SCMI_PROTOCOL_POWER, offsetof(struct scmi_config, power_domains), "power-domains" },
 	{ SCMI_PROTOCOL_PERF, offsetof(struct scmi_config, perf), "perf" },
 	{ SCMI_PROTOCOL_CLOCK, offsetof(struct scmi_config, clocks), "clocks" },
+	{ SCMI_PROTOCOL_SENSOR, offsetof(struct scmi_config, sensor.sensors), "sensors" },
 	{ SCMI_PROTOCOL_RESET, offsetof(struct scmi_config, resets), "resets" },
 	{ SCMI_PROTOCOL_VOLTAGE, offsetof(struct scmi_config, voltages), "voltages" },
 	{ SCMI_PROTOCOL_POWERCAP, offsetof(struct scmi_config, powercaps), "powercaps" },
@@ -178,6 +181,11 @@ static int add_groups(struct scmi_platform *p, struct err *e)
 
 /* Life. */
 
+static void on_sensor_event(void *arg, const char *event, const char *detail)
+{
+	scmi_event(arg, event, "%s", detail);
+}
+
 int scmi_platform_open(struct scmi_platform **out, const struct scmi_config *config,
 	struct ev_loop *loop, const struct log *log, struct err *e)
 {
@@ -189,9 +197,13 @@ int scmi_platform_open(struct scmi_platform **out, const struct scmi_config *con
 	p->config = config;
 	p->loop = loop;
 	p->log = log;
-	ret = add_all(p, e);
+	ret = sensors_open(&p->sensors, &config->sensor.set, loop, log, on_sensor_event, p, e);
+	if (!ret)
+		ret = add_all(p, e);
 	if (!ret)
 		ret = add_groups(p, e);
+	if (!ret)
+		ret = sensors_start(p->sensors, e);
 	if (ret) {
 		scmi_platform_close(p);
 		return ret;
@@ -209,6 +221,7 @@ void scmi_platform_close(struct scmi_platform *p)
 			free_res(p->sets[s].v[i]);
 		free(p->sets[s].v);
 	}
+	sensors_close(p->sensors);
 	free(p->groups);
 	free(p);
 }
@@ -258,6 +271,17 @@ unsigned scmi_platform_agents(const struct scmi_platform *p)
 	return p->nagents;
 }
 
+void scmi_platform_up(struct scmi_platform *p, struct scmi_agent *a, bool up)
+{
+	bool all = true;
+
+	a->up = up;
+	for (unsigned id = 1; id <= p->nagents; id++)
+		all &= !p->agents[id] || p->agents[id]->up;
+	if (all)
+		sensors_ready(p->sensors);
+}
+
 /* Questions. */
 
 unsigned scmi_platform_count(const struct scmi_platform *p, unsigned slot)
@@ -302,6 +326,11 @@ unsigned scmi_platform_devices(const struct scmi_platform *p)
 struct scmi_res *scmi_platform_member(const struct scmi_platform *p, unsigned device, unsigned i)
 {
 	return i < p->groups[device].n ? p->groups[device].member[i] : NULL;
+}
+
+struct sensors *scmi_platform_sensors(const struct scmi_platform *p)
+{
+	return p->sensors;
 }
 
 struct ev_loop *scmi_loop(const struct scmi_platform *p)
@@ -371,13 +400,15 @@ int scmi_platform_command(
 		show_all(p, answer);
 		return 0;
 	}
+	if (!strcmp(argv[0], "replay"))
+		return scmi_sensor_replay_command(p->sensors, argc, argv, answer, e);
 	if (scmi_system_is_command(argv[0]))
 		return scmi_system_command(scmi_platform_res(p, SCMI_SLOT(SCMI_PROTOCOL_SYSTEM), 0),
 			NULL, argc, argv, answer, e);
 	if (protocol_named(argv[0], strlen(argv[0])))
 		return tell_res(p, argc, argv, answer, e);
 	return err_set(e, -EINVAL,
-		"'%.32s' is no command; possible: show, shutdown, reboot, suspend, and clock, "
-		"power, perf, reset, sensor, voltage, powercap with a name",
+		"'%.32s' is no command; possible: show, replay, shutdown, reboot, suspend, and "
+		"clock, power, perf, reset, sensor, voltage, powercap with a name",
 		argv[0]);
 }

@@ -12,6 +12,8 @@
 
 #define NS_PER_S   UINT64_C(1000000000)
 #define DETAIL_MAX 200u
+/* Events a second: a process that gives values may come and go as fast as it likes. */
+#define EVENTS_BURST 16u
 
 const char *const sensor_source_words[] = { "value", "ramp", "sine", "replay", "socket", "iio",
 	"hwmon", NULL };
@@ -27,7 +29,7 @@ uint64_t sensors_now_ns(const struct sensors *set)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-void sensors_event(const struct sensors *set, const char *event, const char *fmt, ...)
+void sensors_event(struct sensors *set, const char *event, const char *fmt, ...)
 {
 	char detail[DETAIL_MAX];
 	va_list ap;
@@ -35,9 +37,9 @@ void sensors_event(const struct sensors *set, const char *event, const char *fmt
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
-	log_info(set->log, "%s: %s", event, detail);
-	if (set->event)
-		set->event(set->event_arg, event, detail);
+	if (!log_allowed(&set->events, EVENTS_BURST))
+		return;
+	set->event(set->event_arg, event, detail);
 }
 
 /* Scripts. */

@@ -86,8 +86,6 @@ struct sensors_config {
 	struct replay_config replay;
 	char *socket;	 /* path at which processes connect, or NULL */
 	char *sysfs;	 /* root of sysfs; NULL is /sys */
-	char *program;	 /* the avp that reads the host's sensors; NULL: the one beside this program
-			  */
 	int time_stamps; /* enum sensor_clock */
 };
 extern const char *const sensor_clock_words[];
@@ -107,7 +105,7 @@ extern const char *const sensor_clock_words[];
 /* Something for the event log: "host-gone", "host-back", "replay-ended". */
 typedef void (*sensors_event_fn)(void *arg, const char *event, const char *detail);
 
-/* An empty set. `config` and `log` outlive it. */
+/* An empty set. `config` and `log` outlive it; events go to `event` with `arg`. */
 int sensors_open(struct sensors **set, const struct sensors_config *config, struct ev_loop *loop,
 	const struct log *log, sensors_event_fn event, void *arg, struct err *e);
 /* Accepts NULL. The sensors are out of use before. */
@@ -142,7 +140,7 @@ void sensor_push(struct sensor *s, const int64_t *value, uint64_t time_ns, const
 void sensor_lost(struct sensor *s, const char *why);
 /* The sensor with this name and one of the sources `mask` (bits by enum sensor_source), or NULL. */
 struct sensor *sensors_find(const struct sensors *set, const char *name, unsigned mask);
-void sensors_event(const struct sensors *set, const char *event, const char *fmt, ...)
+void sensors_event(struct sensors *set, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Values and units as text (sensor_value.c). */

@@ -224,17 +224,12 @@ static int listen_at(struct sensors *set, const char *path, struct err *e)
 
 /* The helper: `avp sensors --fd N --sysfs ROOT --clock CLOCK --sensor TEXT ...`. */
 
-static int spawn_helper(struct sensors *set, char **argv, struct err *e)
+static int spawn_helper(char **argv, struct err *e)
 {
-	const struct sensors_config *c = set->config;
 	char path[PATH_MAX];
 	pid_t child;
-	int ret = 0;
+	int ret = exe_find("avp", path, e);
 
-	if (c->program)
-		snprintf(path, sizeof(path), "%s", c->program);
-	else
-		ret = exe_find("avp", path, e);
 	if (ret)
 		return ret;
 	argv[0] = path;
@@ -272,7 +267,7 @@ static int start_helper(struct sensors *set, unsigned n, struct err *e)
 		argv[at++] = (char *)s->config->text;
 	}
 	fd_cloexec(its, 0);
-	ret = spawn_helper(set, argv, e);
+	ret = spawn_helper(argv, e);
 	if (!ret && !add_feed(set, steal_fd(&ours), FROM_HELPER))
 		ret = err_set(e, -ENOMEM, "cannot watch the process that reads the host's sensors");
 	return ret;

@@ -25,6 +25,7 @@ struct sensors {
 	const struct log *log;
 	sensors_event_fn event;
 	void *event_arg;
+	struct log_limit events;
 	uint64_t start_ns; /* CLOCK_MONOTONIC: phase 0 of the scripts */
 	struct sensor *first, **end;
 	bool ready;

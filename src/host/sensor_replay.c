@@ -157,7 +157,7 @@ static void play(void *arg, const void *record)
 
 static void ended(void *arg)
 {
-	const struct sensors *set = arg;
+	struct sensors *set = arg;
 
 	sensors_event(set, "replay-ended", "%s", set->config->replay.file);
 }

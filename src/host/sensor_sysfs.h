@@ -19,8 +19,8 @@ struct sysfs_sensor {
 /* The unit in which a channel of iio or hwmon measures, by its name: "accel_x", "temp1". -EINVAL
  * for a kind of channel that is not known. */
 int sysfs_channel_unit(enum sensor_source source, const char *channel, uint8_t *unit);
-/* Finds and opens the files of the sensor `c` below `root`. -ENODEV: no such device; -ENOENT: no such
- * channel; -EIO: a file has no number; with a reason. */
+/* Finds and opens the files of the sensor `c` below `root`. -ENODEV: no such device; -ENOENT: no
+ * such channel; -EIO: a file has no number; with a reason. */
 int sysfs_sensor_open(
 	struct sysfs_sensor *s, const struct sensor_config *c, const char *root, struct err *e);
 /* Idempotent. */
