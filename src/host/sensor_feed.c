@@ -28,7 +28,9 @@
 /* Bytes read from a process before other work of the loop gets a turn. */
 #define TURN_MAX 4096u
 /* Words before the sensors on the helper's command line, and the end. */
-#define HELPER_WORDS 9u
+#define HELPER_WORDS   9u
+#define HELPER_FD      3
+#define HELPER_FD_TEXT "3"
 
 /* Answers to a process; whoever does not read them misses them. */
 static void answer(struct sensor_feed *f, const char *fmt, ...)
@@ -224,8 +226,10 @@ static int listen_at(struct sensors *set, const char *path, struct err *e)
 
 /* The helper: `avp sensors --fd N --sysfs ROOT --clock CLOCK --sensor TEXT ...`. */
 
-static int spawn_helper(char **argv, struct err *e)
+/* It gets its socket as HELPER_FD and none of the descriptors that this process was given. */
+static int spawn_helper(char **argv, int socket, struct err *e)
 {
+	posix_spawn_file_actions_t actions;
 	char path[PATH_MAX];
 	pid_t child;
 	int ret = exe_find("avp", path, e);
@@ -233,7 +237,15 @@ static int spawn_helper(char **argv, struct err *e)
 	if (ret)
 		return ret;
 	argv[0] = path;
-	ret = -posix_spawn(&child, path, NULL, NULL, argv, environ);
+	ret = -posix_spawn_file_actions_init(&actions);
+	if (ret)
+		return err_sys(e, ret, "cannot start %s", path);
+	ret = -posix_spawn_file_actions_adddup2(&actions, socket, HELPER_FD);
+	if (!ret)
+		ret = -posix_spawn_file_actions_addclosefrom_np(&actions, HELPER_FD + 1);
+	if (!ret)
+		ret = -posix_spawn(&child, path, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
 	return ret ? err_sys(e, ret, "cannot start %s, which reads the host's sensors", path) : 0;
 }
 
@@ -244,7 +256,6 @@ static int start_helper(struct sensors *set, unsigned n, struct err *e)
 	autofree char **argv = calloc(HELPER_WORDS + 2 * n, sizeof(*argv));
 	autoclose int ours = -1, its = -1;
 	const char *root = set->config->sysfs;
-	char number[16];
 	unsigned at = 1;
 	int pair[2], ret;
 
@@ -252,10 +263,9 @@ static int start_helper(struct sensors *set, unsigned n, struct err *e)
 		return err_set(e, -ENOMEM, "cannot make a pair of sockets for the host's sensors");
 	ours = pair[0];
 	its = pair[1];
-	snprintf(number, sizeof(number), "%d", its);
 	argv[at++] = (char *)"sensors";
 	argv[at++] = (char *)"--fd";
-	argv[at++] = number;
+	argv[at++] = (char *)HELPER_FD_TEXT;
 	argv[at++] = (char *)"--sysfs";
 	argv[at++] = (char *)(root ? root : "/sys");
 	argv[at++] = (char *)"--clock";
@@ -266,8 +276,7 @@ static int start_helper(struct sensors *set, unsigned n, struct err *e)
 		argv[at++] = (char *)"--sensor";
 		argv[at++] = (char *)s->config->text;
 	}
-	fd_cloexec(its, 0);
-	ret = spawn_helper(argv, e);
+	ret = spawn_helper(argv, its, e);
 	if (!ret && !add_feed(set, steal_fd(&ours), FROM_HELPER))
 		ret = err_set(e, -ENOMEM, "cannot watch the process that reads the host's sensors");
 	return ret;
