@@ -50,6 +50,7 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_rtc,
 	cf_cases_rtc_read,
 	cf_cases_rtc_alarm,
+	cf_cases_input,
 	cf_cases_runner,
 	NULL,
 };

@@ -7,6 +7,8 @@
 static const uint8_t blk[16];
 /* A header without offloads and a frame of 60 bytes with the ethertype for experiments (5.1.9). */
 static const uint8_t net[12 + 60] = { [12] = 0x02, 0xa5, [18] = 0x02, 0x5a, [24] = 0x88, 0xb5 };
+/* EV_LED, LED_NUML, off (5.8.6). */
+static const uint8_t input[8] = { 0x11 };
 static const uint8_t console[1] = { '.' };
 /* VIRTIO_RTC_REQ_CFG (5.23.6.4). */
 static const uint8_t rtc[8] = { [1] = 0x10 };
@@ -32,6 +34,7 @@ static const struct cf_probe probes[] = {
 		.in_len = 16,
 		.used = 16,
 		.used_min = 16 },
+	{ .device = 18, .queue = 1, .out = input, .out_len = sizeof(input) },
 	{ .device = 36,
 		.queue = 2,
 		.out = can,

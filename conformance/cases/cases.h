@@ -51,4 +51,5 @@ extern const struct cf_case cf_cases_console_ports[];
 extern const struct cf_case cf_cases_rtc[];
 extern const struct cf_case cf_cases_rtc_read[];
 extern const struct cf_case cf_cases_rtc_alarm[];
+extern const struct cf_case cf_cases_input[];
 extern const struct cf_case cf_cases_runner[];

@@ -10,11 +10,14 @@ struct space {
 	uint8_t write_at, write_len;
 };
 
+#define LEN_MAX 136u
+
 static const struct space spaces[] = {
 	{ 1, 24, 0, 0 },
 	{ 2, 96, 32, 1 }, /* writeback */
 	{ 3, 12, 8, 4 },  /* emerg_wr */
 	{ 4, 0, 0, 0 },
+	{ 18, 136, 0, 2 }, /* select, subsel */
 	{ 19, 8, 0, 0 },
 };
 
@@ -79,7 +82,7 @@ static void before_features_ok(struct cf *c)
 {
 	const struct space *s = space(c);
 	struct drv_dev *dev = cf_dev(c);
-	uint8_t first[96], now[96];
+	uint8_t first[LEN_MAX], now[LEN_MAX];
 	uint32_t len = s ? length(c, s) : 0;
 
 	if (!len || !read_at(c, 0, first, len))
@@ -99,7 +102,7 @@ static void any_width(struct cf *c)
 {
 	static const uint8_t widths[] = { 1, 2, 3, 4, 6, 8, 16 };
 	const struct space *s = space(c);
-	uint8_t all[96], part[16];
+	uint8_t all[LEN_MAX], part[16];
 	uint32_t len = s ? fields_end(c, length(c, s)) : 0;
 
 	if (!len || !read_at(c, 0, all, len))
@@ -153,7 +156,7 @@ static void read_only(struct cf *c)
 {
 	const struct space *s = space(c);
 	struct drv_queue *q = cf_up_probe(c, UINT64_MAX);
-	uint8_t before[96], after[96];
+	uint8_t before[LEN_MAX], after[LEN_MAX];
 	uint32_t len = s && q ? length(c, s) : 0;
 	unsigned refused = 0, hung_up = 0;
 
@@ -179,7 +182,7 @@ static void write_beyond(struct cf *c)
 {
 	const struct space *s = space(c);
 	struct drv_queue *q = cf_up_probe(c, 0);
-	uint8_t before[96], after[96], ones[32];
+	uint8_t before[LEN_MAX], after[LEN_MAX], ones[32];
 	uint32_t len = s && q ? readable(c, s->len) : 0;
 
 	if (!s || !q || (len && !read_at(c, 0, before, len)))
@@ -202,7 +205,7 @@ static void generation_stands(struct cf *c)
 	const struct space *s = space(c);
 	struct drv_dev *dev = cf_dev(c);
 	uint32_t first, now, len = s ? length(c, s) : 0;
-	uint8_t bytes[96];
+	uint8_t bytes[LEN_MAX];
 
 	if (!dev->ops->generation) {
 		cf_skip(c, "this transport has no configuration generation");

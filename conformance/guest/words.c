@@ -19,6 +19,7 @@ const char *words_class(uint16_t id)
 		{ 3, "console" },
 		{ 4, "rng" },
 		{ 17, "rtc" },
+		{ 18, "input" },
 		{ 19, "vsock" },
 	};
 

@@ -45,6 +45,10 @@ static const char leap_seconds[] = "2272060800 10 # 1 Jan 1972\n"
 				   "3124137600 32\n3345062400 33\n3439756800 34\n"
 				   "3550089600 35\n3644697600 36\n"
 				   "3692217600 37 # 1 Jan 2017\n";
+/* Updates of five events each, SYN_REPORT included, again and again. */
+#define INPUT_SCRIPT                                                                               \
+	"0.000 set KEY_A 1 KEY_B 1 KEY_C 1 KEY_D 1\n"                                               \
+	"0.001 set KEY_A 0 KEY_B 0 KEY_C 0 KEY_D 0\n"
 
 /* What is judged. In the words {avp} and {dir} become paths; {socket} and {peer} are left to
  * `avp conform vhost-user`. */
@@ -85,6 +89,13 @@ static const struct config configs[] = {
 			"--echo", "{dir}/ports.log" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/ports",
 			"--ports", "gps,log" } },
+	{ "input", "input",
+		{ "--fact", "name=panel", "--fact", "serial=avp-conformance-3", "--fact",
+			"update=5" },
+		{ "{avp}", "device", "input", "--socket", "{socket}", "--id-name", "panel",
+			"--serial", "avp-conformance-3", "--codes",
+			"ABS_X max=1000,ABS_Y min=-5 max=5", "--replay", "{dir}/input",
+			"--replay-loop", "true" } },
 	{ "net", "net",
 		{ "--fact", "mac=52:54:00:a5:00:01", "--fact", "peer_mac=52:54:00:a5:00:02",
 			"--fact", "mtu=1500", "--fact", "vlans=10 20" },
@@ -128,7 +139,8 @@ struct self_args {
 /* clang-format off */
 static const struct opt options[] = {
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
-		.help = "only these: blk, blk-readonly, can, can-classic, console, console-ports, net, rng, "
+		.help = "only these: blk, blk-readonly, can, can-classic, console, console-ports, "
+			"input, net, rng, "
 			"rtc, rtc-kept, vsock" },
 	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),
 		.help = "the avp that starts the back-ends (default: beside avp-conform)" },
@@ -205,6 +217,8 @@ static int write_files(const struct self *s, struct err *e)
 
 	if (!ret)
 		ret = write_file(s, "ro.img", "read-only image", IMAGE_BYTES, e);
+	if (!ret)
+		ret = write_file(s, "input", INPUT_SCRIPT, 0, e);
 	if (!ret)
 		ret = write_file(s, "life_time", "0x02 0x03\n", 0, e);
 	if (!ret)

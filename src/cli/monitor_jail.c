@@ -44,6 +44,19 @@ static int add_ioctl(struct wanted *w, unsigned long request, struct err *e)
 	return 0;
 }
 
+static int add_type(struct wanted *w, uint8_t type, struct err *e)
+{
+	uint8_t *types = w->profile.ioctl_types;
+
+	for (unsigned i = 0; i < JAIL_TYPES_MAX; i++) {
+		if (types[i] && types[i] != type)
+			continue;
+		types[i] = type;
+		return 0;
+	}
+	return err_set(e, -ENOSPC, "devices need more than %u types of requests", JAIL_TYPES_MAX);
+}
+
 /* Takes over `path`. */
 static int add_path(struct wanted *w, char *path, struct err *e)
 {
@@ -96,13 +109,16 @@ static int add_local(struct wanted *w, const struct monitor_device *d, struct er
 		rc = add_call(w, own.syscalls[i], e);
 	for (unsigned i = 0; !rc && own.ioctls && own.ioctls[i]; i++)
 		rc = add_ioctl(w, own.ioctls[i], e);
+	if (!rc && own.ioctl_types[0])
+		rc = add_type(w, own.ioctl_types[0], e);
+	w->profile.devices |= own.devices;
 	jail_profile_free(&own);
 	return rc;
 }
 
 int monitor_jail(const struct monitor *m, struct err *e)
 {
-	struct wanted w = { .profile = { .mode = m->args.jail, .ioctl_type = KVMIO } };
+	struct wanted w = { .profile = { .mode = m->args.jail, .ioctl_types = { KVMIO } } };
 	int rc = add_call(&w, "sched_setaffinity", e);
 
 	if (!rc && host_priority(&m->args.conf))

@@ -9,6 +9,7 @@ extern const struct vdev_class vdev_can;
 extern const struct vdev_class vdev_console;
 extern const struct vdev_class vdev_gpio;
 extern const struct vdev_class vdev_i2c;
+extern const struct vdev_class vdev_input;
 extern const struct vdev_class vdev_net;
 extern const struct vdev_class vdev_rng;
 extern const struct vdev_class vdev_rtc;

@@ -10,6 +10,7 @@ const struct vdev_class *const vdev_classes[] = {
 	&vdev_console,
 	&vdev_gpio,
 	&vdev_i2c,
+	&vdev_input,
 	&vdev_net,
 	&vdev_rng,
 	&vdev_rtc,

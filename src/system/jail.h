@@ -6,12 +6,14 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "virtio/device.h"
 
 #define JAIL_PATHS_MAX 8u
+#define JAIL_TYPES_MAX 4u
 
 enum jail_mode {
 	JAIL_BEST_EFFORT, /* a layer the kernel lacks is logged and left out; seccomp is never */
@@ -29,10 +31,12 @@ struct jail_profile {
 	 * the folders below, "socket" only to Unix sockets, "ioctl" needs a request below. */
 	const char *const *syscalls;
 	const unsigned long *ioctls; /* request numbers, ends with 0; or NULL */
-	unsigned ioctl_type; /* all requests of this type byte as well, e.g. KVMIO; 0: none */
+	/* All requests of these type bytes as well, e.g. KVMIO; 0: none. */
+	uint8_t ioctl_types[JAIL_TYPES_MAX];
 	/* Folders that stay reachable under their own (absolute) names, for reading and writing. */
 	const char *paths[JAIL_PATHS_MAX];
 	unsigned npaths;
+	bool devices; /* devices in them can be opened and driven */
 	bool network; /* stays in the network namespace it is in */
 };
 

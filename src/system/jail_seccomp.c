@@ -140,10 +140,10 @@ static int add_ioctls(scmp_filter_ctx ctx, const struct jail_profile *p)
 
 	for (unsigned i = 0; p->ioctls && p->ioctls[i] && !r; i++)
 		r = allow_if(ctx, "ioctl", ARG32(1, p->ioctls[i]));
-	if (!r && p->ioctl_type)
+	for (unsigned i = 0; i < JAIL_TYPES_MAX && p->ioctl_types[i] && !r; i++)
 		r = allow_if(ctx, "ioctl",
 			SCMP_A1(SCMP_CMP_MASKED_EQ, IOCTL_TYPE_MASK,
-				(scmp_datum_t)p->ioctl_type << 8));
+				(scmp_datum_t)p->ioctl_types[i] << 8));
 	return r;
 }
 

@@ -58,8 +58,11 @@ struct vdev_metric {
 struct vdev_sandbox {
 	const char *const *syscalls; /* further system calls by name, ends with NULL; may be NULL */
 	const unsigned long *ioctls; /* request numbers for "ioctl", ends with 0; may be NULL */
+	uint8_t ioctl_type; /* all requests of this type byte as well; 0: none */
 	/* Names of OPT_PATH keys whose folders the process must still reach; ends with NULL. */
 	const char *const *paths;
+	/* They name devices of the host, which the process opens again after they were gone. */
+	bool devices;
 };
 
 /*

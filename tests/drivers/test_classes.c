@@ -12,6 +12,7 @@
 #include "drivers/can.h"
 #include "drivers/console.h"
 #include "drivers/gpio.h"
+#include "drivers/input.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
@@ -657,6 +658,65 @@ static void gpio(struct tap *t)
 	machine_close(m);
 }
 
+static void input_is(
+	struct tap *t, struct drv_input *in, uint16_t type, uint16_t code, int32_t value)
+{
+	struct drv_input_event ev = { 0 };
+
+	CHECK_EQ(t, drv_input_read(in, &ev, machine_until()), 0);
+	CHECK_EQ(t, ev.type, type);
+	CHECK_EQ(t, ev.code, code);
+	CHECK_EQ(t, ev.value, value);
+}
+
+/* A screen that is touched by a script, again and again: more events than there are buffers. */
+static void input(struct tap *t)
+{
+	const struct drv_input_event led = { 0x11, 1, 1 };
+	struct drv_input_abs abs;
+	struct drv_input in;
+	struct machine *m;
+	char path[128], name[128];
+	uint32_t size;
+	bool has;
+	FILE *f = fopen(in_dir(path, "script"), "w");
+
+	if (!f || fputs("0 touch 10 20\n0.001 lift\n", f) < 0 || fclose(f))
+		exit(1);
+	m = seen(machine_open(kind, &vdev_input, "profile", "touchscreen", "id-name", "panel",
+		"replay", path, "replay-loop", "true", NULL));
+	REQUIRE(t, !drv_input_open(&in, m->dev));
+	CHECK_EQ(t, drv_input_config(&in, VIRTIO_INPUT_CFG_ID_NAME, 0, name, sizeof(name), &size),
+		0);
+	CHECK(t, size == 5 && !memcmp(name, "panel", 5));
+	CHECK_EQ(t, drv_input_abs(&in, 0x35, &abs), 0);
+	CHECK(t, abs.min == 0 && abs.max == 1919);
+	CHECK_EQ(t, drv_input_abs(&in, 0x36, &abs), 0);
+	CHECK_EQ(t, abs.max, 1079);
+	CHECK_EQ(t, drv_input_abs(&in, 0x06, &abs), DRV_UNSUPPORTED);
+	CHECK_EQ(t, drv_input_abs(&in, 0x100, &abs), DRV_INVALID);
+	CHECK(t, !drv_input_has(&in, 1, 0x14a, &has) && has);
+	CHECK(t, !drv_input_has(&in, 1, 30, &has) && !has);
+	CHECK(t, !drv_input_has(&in, 2, 7, &has) && !has);
+	CHECK_EQ(t, drv_input_send(&in, &led, machine_until()), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		input_is(t, &in, 3, 0x2f, 0); /* ABS_MT_SLOT */
+		input_is(t, &in, 3, 0x39, (int32_t)i);
+		input_is(t, &in, 3, 0x35, 10);
+		input_is(t, &in, 3, 0, 10);
+		input_is(t, &in, 3, 0x36, 20);
+		input_is(t, &in, 3, 1, 20);
+		input_is(t, &in, 3, 0x3a, 100);
+		input_is(t, &in, 1, 0x14a, 1);
+		input_is(t, &in, 0, 0, 0);
+		input_is(t, &in, 3, 0x2f, 0);
+		input_is(t, &in, 3, 0x39, -1);
+		input_is(t, &in, 1, 0x14a, 0);
+		input_is(t, &in, 0, 0, 0);
+	}
+	machine_close(m);
+}
+
 static void run(struct tap *t)
 {
 	TAP_RUN(t, gpio);
@@ -666,6 +726,7 @@ static void run(struct tap *t)
 	TAP_RUN(t, blk);
 	TAP_RUN(t, blk_limits);
 	TAP_RUN(t, blk_async);
+	TAP_RUN(t, input);
 	TAP_RUN(t, console);
 	TAP_RUN(t, console_ports);
 	TAP_RUN(t, net);

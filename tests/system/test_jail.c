@@ -31,14 +31,15 @@ struct attempt {
 	const char *const *syscalls;
 	const unsigned long *ioctls;
 	const char *dir; /* reachable folder, or NULL */
-	bool unprivileged;
+	bool unprivileged, devices;
 };
 
 static int child(const struct attempt *a)
 {
-	struct jail_profile profile = {
-		.mode = JAIL_REQUIRED, .syscalls = a->syscalls, .ioctls = a->ioctls
-	};
+	struct jail_profile profile = { .mode = JAIL_REQUIRED,
+		.syscalls = a->syscalls,
+		.ioctls = a->ioctls,
+		.devices = a->devices };
 	struct err e = { 0 };
 
 	if (a->dir)
@@ -288,6 +289,28 @@ static void folders_of_the_profile_stay(struct tap *t)
 	rmdir(dir);
 }
 
+/* Opens a device, and makes a request that it does not know. */
+static int use_device(const char *dir)
+{
+	struct winsize ws;
+	int fd = open("/dev/null", O_RDWR);
+
+	return fd < 0 || !ioctl(fd, TIOCGWINSZ, &ws) || errno != ENOTTY;
+}
+
+static void devices_only_where_wanted(struct tap *t)
+{
+	static const char *const calls[] = { "openat", NULL };
+	static const unsigned long requests[] = { TIOCGWINSZ, 0 };
+	struct attempt a = {
+		.fn = use_device, .syscalls = calls, .ioctls = requests, .dir = "/dev"
+	};
+
+	CHECK(t, !succeeds(run(&a)));
+	a.devices = true;
+	CHECK(t, succeeds(run(&a)));
+}
+
 static int own_user(const char *dir)
 {
 	return geteuid() != 0 && getuid() != 0 && geteuid() != NOBODY ? 0 : 1;
@@ -375,6 +398,7 @@ int main(void)
 	TAP_RUN(&t, no_processes_and_no_code);
 	TAP_RUN(&t, ioctls_are_listed);
 	TAP_RUN(&t, folders_of_the_profile_stay);
+	TAP_RUN(&t, devices_only_where_wanted);
 	TAP_RUN(&t, rights_are_gone);
 	TAP_RUN(&t, works_without_privilege);
 	TAP_RUN(&t, unknown_call_is_an_error);
