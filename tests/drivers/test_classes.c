@@ -16,6 +16,7 @@
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
+#include "drivers/scmi.h"
 #include "drivers/vsock.h"
 #include "machine.h"
 #include "tap.h"
@@ -153,6 +154,70 @@ static void can(struct tap *t)
 	CHECK_EQ(t, drv_can_recv(&c, &f, machine_until()), 0);
 	CHECK(t, f.flags == VIRTIO_CAN_FLAGS_FD && f.len == 12 && f.data[11] == 11);
 	can_sends(t, &c);
+	machine_close(m);
+}
+
+static void scmi_commands(struct tap *t, struct drv_scmi *s)
+{
+	uint32_t version = 0, ret[DRV_SCMI_WORDS];
+	uint64_t rate = 0;
+
+	CHECK_EQ(t, drv_scmi_version(s, DRV_SCMI_CLOCK, &version, machine_until()), 0);
+	CHECK_EQ(t, version, 0x30000);
+	CHECK_EQ(t, drv_scmi_clock_rate(s, 0, &rate, machine_until()), 0);
+	CHECK_EQ(t, rate, 24000000);
+	CHECK_EQ(t, drv_scmi_clock_set(s, 0, 48000000, machine_until()), 0);
+	CHECK_EQ(t, drv_scmi_clock_rate(s, 0, &rate, machine_until()), 0);
+	CHECK_EQ(t, rate, 48000000);
+	CHECK_EQ(t, drv_scmi_clock_enable(s, 0, true, machine_until()), 0);
+	CHECK_EQ(t, drv_scmi_perf_set(s, 0, 800, machine_until()), 0);
+	CHECK_EQ(t, drv_scmi_perf_set(s, 0, 900, machine_until()), DRV_ERROR);
+	CHECK_EQ(t, s->status, -5);
+	CHECK_EQ(t, drv_scmi_power_set(s, 1, true, machine_until()), DRV_ERROR);
+	CHECK_EQ(t, s->status, -4);
+	CHECK_EQ(t, drv_scmi_do(s, 0x10, 6, ret, DRV_SCMI_WORDS + 1, ret, 1, 0), DRV_INVALID);
+}
+
+/* A delayed response, while other messages come. */
+static void scmi_events(struct tap *t, struct drv_scmi *s)
+{
+	const uint32_t all[] = { 0, 1 }, later[] = { 1, 0, 24000000, 0 };
+	uint32_t ret[3] = { 7, 7, 7 };
+	struct drv_scmi_event e;
+
+	CHECK_EQ(t, drv_scmi_do(s, DRV_SCMI_CLOCK, 9, all, 2, NULL, 0, machine_until()), 0);
+	CHECK_EQ(t, drv_scmi_event(s, &e, 0), DRV_TIMEOUT);
+	CHECK_EQ(
+		t, drv_scmi_do_delayed(s, DRV_SCMI_CLOCK, 5, later, 4, ret, 3, machine_until()), 0);
+	CHECK(t, ret[0] == 0 && ret[1] == 24000000 && ret[2] == 0);
+	CHECK_EQ(t, drv_scmi_event(s, &e, machine_until()), 0);
+	CHECK_EQ(t, e.type, DRV_SCMI_NOTIFICATION);
+	CHECK(t, e.protocol == DRV_SCMI_CLOCK && e.message == 0 && e.n == 4);
+	CHECK(t, e.word[0] == 1 && e.word[2] == 24000000);
+	/* More than there are buffers. */
+	for (unsigned i = 0; i < 40; i++) {
+		CHECK_EQ(t, drv_scmi_clock_set(s, 0, i & 1 ? 24000000 : 48000000, machine_until()),
+			0);
+		CHECK_EQ(t, drv_scmi_event(s, &e, machine_until()), 0);
+	}
+}
+
+static void scmi(struct tap *t)
+{
+	struct machine *m = seen(
+		machine_open(kind, &vdev_scmi, "clocks", "uart rates=24000000/48000000 latency=5ms",
+			"perf", "cpu levels=400/800", "power-domains", "gpu", NULL));
+	struct drv_scmi s;
+
+	REQUIRE(t, !drv_scmi_open(&s, m->dev));
+	scmi_commands(t, &s);
+	scmi_events(t, &s);
+	/* Opening again starts from the beginning: nothing is subscribed. */
+	CHECK_EQ(t, drv_scmi_open(&s, m->dev), 0);
+	CHECK_EQ(t, drv_scmi_clock_set(&s, 0, 48000000, machine_until()), 0);
+	struct drv_scmi_event e;
+
+	CHECK_EQ(t, drv_scmi_event(&s, &e, 0), DRV_TIMEOUT);
 	machine_close(m);
 }
 
@@ -721,6 +786,7 @@ static void run(struct tap *t)
 {
 	TAP_RUN(t, gpio);
 	TAP_RUN(t, rng);
+	TAP_RUN(t, scmi);
 	TAP_RUN(t, rtc);
 	TAP_RUN(t, can);
 	TAP_RUN(t, blk);

@@ -6,6 +6,7 @@
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
+#include "drivers/scmi.h"
 #include "drivers/vsock.h"
 #include "tap.h"
 #include "toy.h"
@@ -220,6 +221,43 @@ static void gpio_names(struct tap *t)
 	CHECK_EQ(t, drv_gpio_open(&g, toy.dev), 0);
 	CHECK_EQ(t, drv_gpio_find(&g, "a", &line), DRV_UNSUPPORTED);
 	toy_close(&toy);
+}
+
+/* The answer to the first command of all, whose token is 1. */
+static void scmi(struct tap *t)
+{
+	static const uint32_t hdr = DRV_SCMI_HDR(0, 0, DRV_SCMI_BASE, 1);
+	static const uint32_t good[3] = { hdr, 0, 0x20001 }, other[3] = { hdr + 1, 0, 0x20001 },
+			      denied[3] = { hdr, (uint32_t)-3, 0 }, positive[3] = { hdr, 3, 0 };
+	static const struct {
+		struct answer a;
+		int result;
+	} cases[] = {
+		{ { .data = good, .len = 12, .used = 12, .id = -1 }, 0 },
+		{ { .data = good, .len = 12, .used = 8, .id = -1 }, 0 },
+		{ { .data = good, .len = 12, .used = 7, .id = -1 }, DRV_BROKEN },
+		{ { .data = good, .len = 12, .used = 11, .id = -1 }, DRV_BROKEN },
+		{ { .data = good, .len = 12, .used = 16, .id = -1 }, DRV_BROKEN },
+		{ { .data = good, .len = 12, .used = 0, .id = -1 }, DRV_BROKEN },
+		{ { .data = other, .len = 12, .used = 12, .id = -1 }, DRV_BROKEN },
+		{ { .data = denied, .len = 8, .used = 8, .id = -1 }, DRV_ERROR },
+		{ { .data = denied, .len = 12, .used = 12, .id = -1 }, DRV_BROKEN },
+		{ { .data = positive, .len = 8, .used = 8, .id = -1 }, DRV_BROKEN },
+		{ { .keep = true }, DRV_TIMEOUT },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct answer a = cases[i].a;
+		struct toy toy;
+		struct drv_scmi s;
+		uint32_t version;
+
+		lying(&toy, DRV_ID_SCMI, &a);
+		REQUIRE(t, !drv_scmi_open(&s, toy.dev));
+		CHECK_EQ(t, drv_scmi_version(&s, DRV_SCMI_BASE, &version, toy.now + SECOND),
+			cases[i].result);
+		toy_close(&toy);
+	}
 }
 
 static void blk(struct tap *t)
@@ -697,6 +735,25 @@ static void use_gpio(struct toy *toy)
 	}
 }
 
+static void use_scmi(struct toy *toy)
+{
+	const uint32_t params[4] = { 1, 0, 7, 0 };
+	uint32_t ret[DRV_SCMI_WORDS];
+	struct drv_scmi_event e;
+	struct drv_scmi s;
+
+	if (drv_scmi_open(&s, toy->dev))
+		return;
+	for (unsigned i = 0; i < 20; i++) {
+		/* As likely as that the token is right. */
+		s.token = 0;
+		drv_scmi_do(&s, DRV_SCMI_BASE, 0, NULL, 0, ret, DRV_SCMI_WORDS, toy->now + SECOND);
+		drv_scmi_do_delayed(
+			&s, DRV_SCMI_CLOCK, 5, params, 4, ret, DRV_SCMI_WORDS, toy->now + SECOND);
+		drv_scmi_event(&s, &e, toy->now + SECOND);
+	}
+}
+
 static void fuzz(struct tap *t)
 {
 	static const struct {
@@ -704,7 +761,8 @@ static void fuzz(struct tap *t)
 		void (*use)(struct toy *toy);
 	} classes[] = { { DRV_ID_BLK, use_blk }, { DRV_ID_NET, use_net },
 		{ DRV_ID_CONSOLE, use_console }, { DRV_ID_VSOCK, use_vsock },
-		{ DRV_ID_RNG, use_rng }, { DRV_ID_RTC, use_rtc }, { DRV_ID_GPIO, use_gpio } };
+		{ DRV_ID_RNG, use_rng }, { DRV_ID_RTC, use_rtc }, { DRV_ID_GPIO, use_gpio },
+		{ DRV_ID_SCMI, use_scmi } };
 	unsigned rounds = getenv("DRV_FUZZ") ? (unsigned)atoi(getenv("DRV_FUZZ")) : 500;
 	unsigned done = 0;
 
@@ -741,6 +799,7 @@ int main(void)
 	TAP_RUN(&t, gpio);
 	TAP_RUN(&t, gpio_events);
 	TAP_RUN(&t, gpio_names);
+	TAP_RUN(&t, scmi);
 	TAP_RUN(&t, blk);
 	TAP_RUN(&t, blk_late);
 	TAP_RUN(&t, configurations);
