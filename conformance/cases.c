@@ -51,6 +51,8 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_rtc_read,
 	cf_cases_rtc_alarm,
 	cf_cases_input,
+	cf_cases_gpio,
+	cf_cases_gpio_irq,
 	cf_cases_runner,
 	NULL,
 };

@@ -12,6 +12,8 @@ static const uint8_t input[8] = { 0x11 };
 static const uint8_t console[1] = { '.' };
 /* VIRTIO_RTC_REQ_CFG (5.23.6.4). */
 static const uint8_t rtc[8] = { [1] = 0x10 };
+/* VIRTIO_GPIO_MSG_GET_DIRECTION of line 0 (5.18.6.2). */
+static const uint8_t gpio[8] = { 2 };
 /* A VIRTIO_VSOCK_OP_RST for a connection that is not there (5.10.6). */
 static const uint8_t vsock[44] = { [8] = 2, [28] = 1, [30] = 3 };
 
@@ -44,6 +46,12 @@ static const struct cf_probe probes[] = {
 		.used_min = 1,
 		.features = 1u << VIRTIO_CAN_F_CAN_CLASSIC },
 	{ .device = 19, .queue = 1, .out = vsock, .out_len = sizeof(vsock) },
+	{ .device = 41,
+		.out = gpio,
+		.out_len = sizeof(gpio),
+		.in_len = 2,
+		.used = 2,
+		.used_min = 2 },
 };
 
 const struct cf_probe *cf_probe(const struct cf *c)

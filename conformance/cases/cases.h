@@ -52,4 +52,6 @@ extern const struct cf_case cf_cases_rtc[];
 extern const struct cf_case cf_cases_rtc_read[];
 extern const struct cf_case cf_cases_rtc_alarm[];
 extern const struct cf_case cf_cases_input[];
+extern const struct cf_case cf_cases_gpio[];
+extern const struct cf_case cf_cases_gpio_irq[];
 extern const struct cf_case cf_cases_runner[];

@@ -100,8 +100,9 @@ static void across(struct cf *c, struct drv_queue *q, struct vq_req *r, uint8_t 
 
 	if (r->out)
 		r->out = page - 3;
+	/* At least one byte of it is on the other side, if there are two. */
 	if (r->in)
-		r->in = page + 4096 - 5;
+		r->in = page + 4096 - (r->in_len > 5 ? 5 : 1);
 	/* Where a readable part may have been before. */
 	if (r->in)
 		cf_fill(r->in - 16, 0xa5, r->in_len + 32);

@@ -103,6 +103,16 @@ static const struct config configs[] = {
 			"name=device,socket={socket},mac=52:54:00:a5:00:01,queues=2,vlan=1,trunk=10,,20",
 			"--port",
 			"name=peer,socket={peer},mac=52:54:00:a5:00:02,queues=2,vlan=1,trunk=10,,20" } },
+	{ "gpio", "gpio",
+		{ "--fact", "ngpio=9", "--fact", "name.0=lamp", "--fact", "name.1=", "--fact",
+			"name.4=Red LED Vdd", "--fact", "loop=0:5" },
+		{ "{avp}", "device", "gpio", "--socket", "{socket}", "--lines", "lamp wire:w",
+			"--lines", "gap 3", "--lines", "'Red LED Vdd' sim", "--lines", "see wire:w",
+			"--lines", "gap 2", "--lines", "last sim", "--state", "{dir}/gpio" } },
+	{ "gpio-plain", "gpio",
+		{ "--fact", "ngpio=2", "--fact", "loop=1:0" },
+		{ "{avp}", "device", "gpio", "--socket", "{socket}", "--lines", "- wire:w",
+			"--lines", "- wire:w", "--state", "{dir}/gpio-plain" } },
 	{ "rng", "rng",
 		{ NULL },
 		{ "{avp}", "device", "rng", "--socket", "{socket}" } },
@@ -140,8 +150,7 @@ struct self_args {
 static const struct opt options[] = {
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
 		.help = "only these: blk, blk-readonly, can, can-classic, console, console-ports, "
-			"input, net, rng, "
-			"rtc, rtc-kept, vsock" },
+			"gpio, gpio-plain, input, net, rng, rtc, rtc-kept, vsock" },
 	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),
 		.help = "the avp that starts the back-ends (default: beside avp-conform)" },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),

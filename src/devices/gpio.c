@@ -104,6 +104,7 @@ static struct virtio_gpio_response answer(struct gpio *g, const struct virtio_gp
 	default:
 		break;
 	}
+	gpio_state_save(l);
 	return resp;
 }
 
@@ -204,6 +205,10 @@ static void gpio_reset(struct vdev *dev)
 
 	ev_timer_stop(&g->again);
 	guests_up(g, false);
+	/* At the end of a process, the next one is to find the state. */
+	if (!g->touched)
+		return;
+	g->touched = false;
 	for (unsigned i = 0; i < g->n; i++) {
 		struct gpio_line *l = &g->lines[i];
 
@@ -213,7 +218,20 @@ static void gpio_reset(struct vdev *dev)
 		l->value = l->latched = false;
 		l->irq = GPIO_IRQ_NONE;
 		gpio_line_apply(l);
+		gpio_state_save(l);
 	}
+}
+
+/* A ring that goes on where another process left it has a driver that knows of its lines. */
+static void gpio_queue_started(struct vdev *dev, unsigned q)
+{
+	struct gpio *g = to_gpio(dev);
+
+	if (q != GPIO_REQUESTQ || g->touched)
+		return;
+	g->touched = true;
+	if (vq_resumed(dev->queues[q]))
+		gpio_state_restore(g);
 }
 
 static void gpio_queue_stop(struct vdev *dev, unsigned q)
@@ -250,6 +268,7 @@ void gpio_attach(struct vdev *dev, struct wires *wires, const char *name)
 
 static void close_all(struct gpio *g)
 {
+	gpio_state_close(g);
 	gpio_lines_close(g);
 	wires_remove_guest(&g->guest);
 	wires_remove_guest(&g->shared_guest);
@@ -279,6 +298,8 @@ static int open_all(struct gpio *g, struct err *e)
 	if (r)
 		return err_sys(e, r, "GPIO chips");
 	r = gpio_lines_open(g, e);
+	if (!r)
+		r = gpio_state_open(g, e);
 	return r ? r : wires_start(g->wires, e);
 }
 
@@ -313,6 +334,8 @@ static void gpio_finish(struct vdev *dev)
 static const struct opt gpio_opts[] = {
 	{ "lines", OPT_LIST, offsetof(struct gpio, list), .flags = OPT_REQUIRED,
 		.help = "lines: NAME sim|wire:NET|chip:CHIP/LINE [WORD...], or gap [N]" },
+	{ "state", OPT_PATH, offsetof(struct gpio, state_path),
+		.help = "file that keeps the lines' state while the process is replaced" },
 	WIRES_OPTS(struct gpio, wires_config.),
 	OPT_END,
 };
@@ -348,6 +371,7 @@ const struct vdev_class vdev_gpio = {
 	.finish = gpio_finish,
 	.start = gpio_start,
 	.reset = gpio_reset,
+	.queue_started = gpio_queue_started,
 	.queue_stop = gpio_queue_stop,
 	.kick = gpio_kick,
 	.config_read = gpio_config_read,

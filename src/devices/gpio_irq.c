@@ -78,8 +78,10 @@ uint8_t gpio_irq_set_type(struct gpio_line *l, uint32_t type)
 	if (l->irq || l->direction == GPIO_OUT || l->no_in)
 		return GPIO_STATUS_ERR;
 	l->irq = (uint8_t)type;
-	if (!gpio_line_apply(l))
+	if (!gpio_line_apply(l)) {
+		l->level = gpio_line_sense(l) > 0;
 		return GPIO_STATUS_OK;
+	}
 	l->irq = GPIO_IRQ_NONE;
 	return GPIO_STATUS_ERR;
 }
@@ -90,16 +92,16 @@ void gpio_irq_level(struct gpio_line *l, bool level)
 	bool active = is_level(l) ? level == (l->irq == GPIO_IRQ_HIGH)
 				  : l->irq & (level ? GPIO_IRQ_RISING : GPIO_IRQ_FALLING);
 
-	if (!active)
-		return;
-	if (l->unmasked) {
+	l->level = level;
+	if (active && l->unmasked) {
 		interrupt(l);
 		vq_flush(vq);
 		vdev_check(&l->gpio->dev, GPIO_EVENTQ);
-	} else if (!is_level(l)) {
+	} else if (active && !is_level(l)) {
 		l->gpio->irqs_latched += !l->latched;
 		l->latched = true;
 	}
+	gpio_state_save(l);
 }
 
 /* A buffer of eventq: its line's interrupt is unmasked. */
@@ -119,6 +121,7 @@ static void unmask(struct gpio *g, struct vq_chain *c)
 	l->unmasked = c;
 	if (is_level(l) ? is_active(l) : l->latched)
 		interrupt(l);
+	gpio_state_save(l);
 }
 
 bool gpio_irq_serve(struct gpio *g)

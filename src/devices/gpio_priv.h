@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files of the GPIO device share: gpio.c (requests), gpio_irq.c (interrupts), gpio_line.c
- * (what is behind the lines), gpio_list.c (the key `lines`), gpio_cmd.c (the operator). */
+ * (what is behind the lines), gpio_list.c (the key `lines`), gpio_state.c (the key `state`),
+ * gpio_cmd.c (the operator). */
 #pragma once
 
 #include "base/le.h"
@@ -77,6 +78,7 @@ struct gpio_line {
 	bool value;		   /* of the output, now or once it is one */
 	uint8_t irq;		   /* enum gpio_irq: enabled unless GPIO_IRQ_NONE */
 	bool latched;		   /* an edge came while the interrupt was masked */
+	bool level;		   /* when an edge was last looked for */
 	struct vq_chain *unmasked; /* the buffer of eventq; NULL: masked */
 };
 
@@ -84,6 +86,7 @@ struct gpio {
 	struct vdev dev;
 	/* Keys. */
 	struct opt_list list;
+	char *state_path;
 	struct wires_config wires_config;
 
 	struct gpio_line *lines; /* n of them */
@@ -96,6 +99,8 @@ struct gpio {
 	struct wires_guest guest, shared_guest;
 	struct gpiochips *chips;
 	struct gpiochips_host chips_host;
+	uint32_t *state;       /* of each line, in the file; NULL: there is none */
+	bool touched;	       /* the driver has had requestq since the last reset */
 	struct ev_timer again; /* continues after a turn of requests */
 	struct log_limit failures;
 	/* Metrics. */
@@ -130,5 +135,11 @@ void gpio_irq_level(struct gpio_line *l, bool level);
 bool gpio_irq_serve(struct gpio *g);
 /* Lets go of all buffers without returning them. */
 void gpio_irq_forget(struct gpio *g);
+
+/* The file is opened; of a line; of all lines. */
+int gpio_state_open(struct gpio *g, struct err *e);
+void gpio_state_close(struct gpio *g);
+void gpio_state_save(const struct gpio_line *l);
+void gpio_state_restore(struct gpio *g);
 
 int gpio_command(struct vdev *dev, unsigned argc, char **argv, FILE *answer, struct err *e);

@@ -152,7 +152,7 @@ char *plan_vsock_path(const struct conf_vm *vm, const struct conf_device *d, con
 	return asprintf(&made, "%s/%s/%s", run_dir, vm->name, vsock_file(vm, d)) < 0 ? NULL : made;
 }
 
-/* What the file leaves to us: sockets in the run-time folder. Pairs of key and value. */
+/* What the file leaves to us: sockets and state in the run-time folder. Pairs of key and value. */
 static unsigned implied_keys(const struct planner *p, const struct conf_vm *vm,
 	const struct conf_device *d, const char *key[2], char *value[2])
 {
@@ -172,6 +172,12 @@ static unsigned implied_keys(const struct planner *p, const struct conf_vm *vm,
 		if (asprintf(&value[n], "%s/peers/vsock", p->run_dir) < 0)
 			value[n] = NULL;
 		key[n] = "peer-uds";
+		n += value[n] != NULL;
+	}
+	if (is_type(d, "gpio") && !d->socket && !conf_key_find(&d->keys, "state")) {
+		if (asprintf(&value[n], "%s/%s/%s.state", p->run_dir, vm->name, d->name) < 0)
+			value[n] = NULL;
+		key[n] = "state";
 		n += value[n] != NULL;
 	}
 	return n;
