@@ -83,6 +83,10 @@ static const struct config configs[] = {
 	{ "console", "console",
 		{ "--fact", "cols=80", "--fact", "rows=25", "--echo", "{dir}/console" },
 		{ "{avp}", "device", "console", "--socket", "{socket}", "--path", "{dir}/console" } },
+	{ "console-link", "console",
+		{ "--fact", "cols=80", "--fact", "rows=25", "--echo", "{dir}/link" },
+		{ "{avp}", "link", "--baud", "4000000", "--host", "socket", "--path", "{dir}/link",
+			"--port", "name=device,socket={socket}" } },
 	{ "console-ports", "console",
 		{ "--fact", "ports=3", "--fact", "port.1=gps", "--fact", "port.2=log", "--fact",
 			"echoes=3", "--echo", "{dir}/ports", "--echo", "{dir}/ports.gps",
@@ -149,6 +153,7 @@ struct self_args {
 /* clang-format off */
 static const struct opt options[] = {
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
+		.help = "only these, by their names in a report: blk, blk-readonly, console, ..." },
 		.help = "only these: blk, blk-readonly, can, can-classic, console, console-ports, "
 			"gpio, gpio-plain, input, net, rng, rtc, rtc-kept, vsock" },
 	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),

@@ -24,6 +24,7 @@ int cmd_device(int argc, char **argv);
 int cmd_dtb(int argc, char **argv);
 int cmd_efivar(int argc, char **argv);
 int cmd_events(int argc, char **argv);
+int cmd_link(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_pause(int argc, char **argv);

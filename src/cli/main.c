@@ -36,6 +36,7 @@ static const struct cli_command commands[] = {
 		"serve the CAN controllers of several guests, connected by a bus" },
 	{ "switch", cmd_switch,
 		"serve the network cards of several guests, connected by a switch" },
+	{ "link", cmd_link, "serve the consoles of several guests, connected by a serial link" },
 	{ "wires", cmd_wires, "serve the GPIO devices of several guests, connected by wires" },
 	{ "sensors", cmd_sensors, "read this computer's sensors, a line for each sample" },
 	{ "efivar", cmd_efivar, "read and write the UEFI variables of a VM that is off" },

@@ -9,11 +9,12 @@
 #include "base/iov.h"
 #include "base/le.h"
 #include "base/util.h"
+#include "devices/console.h"
 #include "devices/devices.h"
 #include "host/chardev.h"
 
-#include <sys/ioctl.h>
-#include <termios.h>
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
 
 #define VIRTIO_ID_CONSOLE 3
 
@@ -72,6 +73,9 @@ struct port {
 	unsigned due;
 	bool added;	 /* the driver was told of it */
 	bool guest_open; /* a program of the guest has it open */
+	/* Output that is not all sent yet, for a host side that takes no more now. */
+	struct vq_chain *out;
+	struct iov_iter out_rest;
 };
 
 struct console {
@@ -83,6 +87,8 @@ struct console {
 	uint64_t scrollback;
 	uint32_t cols, rows;
 	struct opt_list port_specs;
+	struct tty_line line;
+	const struct chardev_carrier *carrier; /* of port 0, in place of a host side; or NULL */
 
 	struct port ports[PORTS_MAX];
 	unsigned nports;
@@ -118,37 +124,51 @@ static struct vq *running(const struct console *con, unsigned q)
 
 /* Data. */
 
-static void write_chain(struct port *p, const struct vq_chain *chain)
+/* Sends what there is room for of p->out. True if that is all. */
+static bool send_out(struct port *p)
 {
 	struct iovec iov[IOV_CALL];
-	struct iov_iter it;
-	size_t taken;
+	size_t taken, room;
 	unsigned n;
 
-	iov_iter_init(&it, chain->iov, chain->n_out);
-	while ((n = iov_take(&it, SIZE_MAX, iov, IOV_CALL, &taken)))
+	while ((room = chardev_room(p->cd)) &&
+		(n = iov_take(&p->out_rest, room, iov, IOV_CALL, &taken))) {
 		chardev_write(p->cd, iov, n);
-	p->con->out_bytes += chain->out_len;
+		p->con->out_bytes += taken;
+	}
+	return !iov_iter_left(&p->out_rest);
 }
 
-/* Output of the guest: always taken at once. */
+/* The next output, or what is left of the last one. False: there is none, or it is no good. */
+static bool next_out(struct port *p, struct vq *vq, unsigned q)
+{
+	struct vq_chain *chain;
+
+	if (p->out)
+		return true;
+	if (vq_pop_or_kick(vq, &chain) != 1)
+		return false;
+	if (chain->n_in) {
+		vdev_broken(&p->con->dev, q, "a device-writable buffer in a transmitq (5.3.6.1)");
+		return false;
+	}
+	p->out = chain;
+	iov_iter_init(&p->out_rest, chain->iov, chain->n_out);
+	return true;
+}
+
+/* Output of the guest: taken at once, unless it goes to a line, which takes its time. */
 static void serve_tx(struct port *p)
 {
 	struct console *con = p->con;
 	unsigned q = port_rxq(p) + 1, n = 0;
 	struct vq *vq = running(con, q);
-	struct vq_chain *chain;
 
 	if (!vq)
 		return;
-	for (; n < TURN_MAX && vq_pop_or_kick(vq, &chain) == 1; n++) {
-		if (chain->n_in) {
-			vdev_broken(
-				&con->dev, q, "a device-writable buffer in a transmitq (5.3.6.1)");
-			return;
-		}
-		write_chain(p, chain);
-		vq_push(vq, chain, 0);
+	for (; n < TURN_MAX && next_out(p, vq, q) && send_out(p); n++) {
+		vq_push(vq, p->out, 0);
+		p->out = NULL;
 	}
 	vq_flush(vq);
 	if (n == TURN_MAX)
@@ -416,6 +436,22 @@ static void on_attached(void *arg, bool attached)
 		due(p, CONTROL_PORT_OPEN);
 }
 
+static void on_room(void *arg)
+{
+	struct port *p = arg;
+
+	serve_tx(p);
+	if (running(p->con, port_rxq(p) + 1))
+		vdev_check(&p->con->dev, port_rxq(p) + 1);
+}
+
+static void on_host(void *arg, bool there, const char *why)
+{
+	struct port *p = arg;
+
+	vdev_event(&p->con->dev, there ? "host-back" : "host-gone", "%s", why);
+}
+
 /* The size is port 0's (5.3.6). */
 static void on_resized(void *arg, uint16_t cols, uint16_t rows)
 {
@@ -440,6 +476,33 @@ static void console_reset(struct vdev *dev)
 		con->ports[i].added = con->ports[i].guest_open = false;
 	}
 	ev_task_cancel(&con->work);
+}
+
+/* The rest of what waits for a line is not sent: the queue is gone with its driver. */
+static void console_queue_stop(struct vdev *dev, unsigned q)
+{
+	struct console *con = to_console(dev);
+
+	for (unsigned i = 0; i < con->nports; i++) {
+		struct port *p = &con->ports[i];
+
+		if (port_rxq(p) + 1 != q || !p->out)
+			continue;
+		con->chars.lost += iov_iter_left(&p->out_rest);
+		vq_push(p->out->vq, p->out, 0);
+		vq_flush(p->out->vq);
+		p->out = NULL;
+	}
+}
+
+void console_attach(struct vdev *dev, const struct chardev_carrier *carrier)
+{
+	to_console(dev)->carrier = carrier;
+}
+
+struct chardev *console_stream(struct vdev *dev)
+{
+	return to_console(dev)->ports[0].cd;
 }
 
 /* Configuration space (5.3.4). */
@@ -473,7 +536,12 @@ static void console_config_write(struct vdev *dev, uint32_t offset, const void *
 static int open_port(struct console *con, const struct chardev_config *config, struct err *e)
 {
 	struct port *p = &con->ports[con->nports];
-	const struct chardev_events events = { on_input, on_attached, on_resized, p };
+	const struct chardev_events events = { .input = on_input,
+		.attached = on_attached,
+		.resized = on_resized,
+		.room = on_room,
+		.host = on_host,
+		.arg = p };
 	int r;
 
 	p->con = con;
@@ -508,7 +576,7 @@ static int parse_port(const struct console *con, char *spec, struct chardev_conf
 		*colon = '\0';
 	while (chardev_kinds[kind] && strcmp(chardev_kinds[kind], eq + 1))
 		kind++;
-	if (!chardev_kinds[kind] || kind == CHARDEV_STDIO)
+	if (!chardev_kinds[kind] || kind == CHARDEV_STDIO || kind == CHARDEV_TTY)
 		return err_set(e, -EINVAL,
 			"port '%s' has host side '%s'; it may be socket, pty, file or null", spec,
 			eq + 1);
@@ -543,10 +611,12 @@ static int open_extra_port(struct console *con, const char *text, struct err *e)
 static int open_ports(struct console *con, struct err *e)
 {
 	const struct chardev_config first = {
-		.kind = (enum chardev_kind)con->host,
+		.kind = con->carrier ? CHARDEV_LINK : (enum chardev_kind)con->host,
 		.path = con->path,
 		.log = con->log_path,
 		.scrollback = con->scrollback,
+		.line = con->line,
+		.carrier = con->carrier,
 		.stats = &con->chars,
 	};
 	int r;
@@ -596,7 +666,8 @@ static const struct opt console_opts[] = {
 	{ "host", OPT_ENUM, offsetof(struct console, host), .def = "socket", .words = chardev_kinds,
 		.help = "what port 0 is on the host" },
 	{ "path", OPT_PATH, offsetof(struct console, path),
-		.help = "the socket, the link to the PTY, or the file" },
+		.help = "the socket, the link to the PTY, the file, or the terminal device" },
+	TTY_OPTS(struct console, line),
 	{ "log", OPT_PATH, offsetof(struct console, log_path),
 		.help = "file to append all output of port 0 to" },
 	{ "scrollback", OPT_SIZE, offsetof(struct console, scrollback), .def = "64K", .min = 256,
@@ -623,7 +694,7 @@ static const struct vdev_metric console_metrics[] = {
 };
 
 static const char *const console_syscalls[] = { "accept4", "writev", "unlink", "unlinkat", NULL };
-static const unsigned long console_ioctls[] = { TIOCGWINSZ, TCGETS, TCSETS, 0 };
+static const unsigned long console_ioctls[] = { TIOCGWINSZ, TCGETS, TCSETS, TCGETS2, TCSETS2, 0 };
 static const char *const console_paths[] = { NULL };
 static const struct vdev_sandbox console_sandbox = {
 	.syscalls = console_syscalls,
@@ -643,6 +714,7 @@ const struct vdev_class vdev_console = {
 	.init = console_init,
 	.finish = console_finish,
 	.reset = console_reset,
+	.queue_stop = console_queue_stop,
 	.kick = console_kick,
 	.config_read = console_config_read,
 	.config_write = console_config_write,

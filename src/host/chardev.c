@@ -14,12 +14,14 @@
 #include "base/fd.h"
 #include "base/fifo.h"
 #include "base/util.h"
+#include "host/hostdev.h"
 #include "host/pty.h"
 
-/* Input that waits for the guest. */
+/* Input that waits for the guest, and output that waits for a terminal device. */
 #define INPUT_MAX 16384u
+#define TTY_RING  1024u
 
-const char *const chardev_kinds[] = { "socket", "pty", "file", "stdio", "null", NULL };
+const char *const chardev_kinds[] = { "socket", "pty", "file", "stdio", "null", "tty", NULL };
 
 /* One attached program: it reads the scrollback from `pos`, and its input goes to the guest. */
 struct end {
@@ -56,6 +58,10 @@ struct chardev {
 	struct ev_fd watch, watch_size;
 	char *path;
 	struct pty pty;
+	struct tty_line line;
+	struct hostdev hostdev; /* the terminal device */
+	const struct chardev_carrier *carrier;
+	bool no_scrollback;
 	struct termios cooked; /* of standard input, to be restored */
 	bool is_tty;
 	uint16_t cols, rows; /* as last reported */
@@ -181,13 +187,24 @@ static bool end_flush(struct end *d)
 	return true;
 }
 
+static void tty_lost(struct chardev *cd, const char *why);
+
+/* The other side has ended. */
+static void end_over(struct end *d)
+{
+	if (d->cd->kind == CHARDEV_TTY)
+		tty_lost(d->cd, "it was hung up");
+	else
+		end_remove(d);
+}
+
 /* Sends, and settles what to wait for. May remove it. */
 static void end_service(struct end *d)
 {
 	if (end_flush(d))
 		end_watch(d);
 	else
-		end_remove(d);
+		end_over(d);
 }
 
 /* Takes input as far as there is room. False: the program is gone. */
@@ -214,18 +231,24 @@ static void end_event(void *arg, uint32_t events)
 	struct end *d = arg;
 	bool hup = events & (EPOLLHUP | EPOLLERR);
 
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT) {
 		d->blocked = false;
+		ev_task_post(&d->cd->task);
+	}
 	if ((hup || (events & EPOLLIN)) && !d->in_over && !end_receive(d)) {
 		if (d->cd->kind == CHARDEV_PTY) {
 			pty_check(d->cd);
+			return;
+		}
+		if (d->cd->kind == CHARDEV_TTY) {
+			end_over(d);
 			return;
 		}
 		/* It may have closed one way only, to read on. */
 		d->in_over = true;
 	}
 	if (hup && d->in_over && d->in == d->out)
-		end_remove(d);
+		end_over(d);
 	else
 		end_service(d);
 }
@@ -250,7 +273,7 @@ static int end_add(struct chardev *cd, int in, int out, bool owned)
 	if (!d)
 		return -ENOMEM;
 	*d = (struct end){ .cd = cd, .in = in, .out = out, .owned = owned };
-	d->pos = ring_start(&cd->ring);
+	d->pos = cd->no_scrollback ? cd->ring.end : ring_start(&cd->ring);
 	r = ev_fd_add(cd->loop, &d->watch, in, EPOLLIN, end_event, d);
 	/* A regular file or /dev/null as standard input cannot be watched: no input then. */
 	d->in_over = r == -EPERM && in != out;
@@ -278,6 +301,8 @@ static void report(void *arg)
 	cd->was_attached = attached;
 	if (fifo_used(&cd->input) && cd->events.input)
 		cd->events.input(cd->events.arg);
+	if (cd->events.room && chardev_room(cd) && chardev_room(cd) < SIZE_MAX)
+		cd->events.room(cd->events.arg);
 }
 
 static void report_size(struct chardev *cd, uint16_t cols, uint16_t rows)
@@ -401,6 +426,77 @@ static int open_pty(struct chardev *cd, struct err *e)
 	return r < 0 ? err_sys(e, r, "watching the PTY") : 0;
 }
 
+/* A terminal device. */
+
+static void tty_report(struct chardev *cd, bool there, const char *why)
+{
+	if (there)
+		log_info(cd->log, "%s is back", cd->path);
+	else
+		log_warn(cd->log, "%s is gone: %s", cd->path, why);
+	if (cd->events.host)
+		cd->events.host(cd->events.arg, there, there ? cd->path : why);
+}
+
+static void tty_drop(struct chardev *cd, const char *why)
+{
+	if (!cd->ends)
+		return;
+	end_remove(cd->ends);
+	tty_report(cd, false, why);
+}
+
+/* What it read or wrote failed. */
+static void tty_lost(struct chardev *cd, const char *why)
+{
+	hostdev_lost(&cd->hostdev, 0);
+	tty_drop(cd, why);
+}
+
+static void tty_gone(void *arg, unsigned i)
+{
+	tty_drop(arg, "its device file is another one or none");
+}
+
+static void tty_back(void *arg, unsigned i, int fd)
+{
+	struct chardev *cd = arg;
+	struct err e = { 0 };
+	int r = cd->ends ? -EEXIST : tty_setup(fd, cd->path, &cd->line, &e);
+
+	if (!r)
+		r = end_add(cd, fd, fd, true);
+	if (!r) {
+		tty_report(cd, true, NULL);
+		return;
+	}
+	close(fd);
+	if (log_allowed(&cd->file_failed, 1))
+		log_warn(cd->log, "%s is there, but cannot be used: %s", cd->path,
+			e.code ? e.msg : strerror(-r));
+	hostdev_lost(&cd->hostdev, 0);
+}
+
+static int open_tty(struct chardev *cd, struct err *e)
+{
+	static const struct hostdev_events events = { tty_gone, tty_back };
+	const char *path = cd->path;
+	autoclose int fd = -1;
+	int r = hostdev_open(&cd->hostdev, &path, 1, &fd, e);
+
+	if (!r)
+		r = tty_setup(fd, path, &cd->line, e);
+	if (!r)
+		r = hostdev_watch(&cd->hostdev, cd->loop, &events, cd, e);
+	if (r)
+		return r;
+	r = end_add(cd, fd, fd, true);
+	if (r < 0)
+		return err_sys(e, r, "watching %s", path);
+	steal_fd(&fd);
+	return 0;
+}
+
 /* This process's terminal. */
 
 /* A non-blocking description of our own where that can be had: the flag of the one we inherited is
@@ -475,7 +571,10 @@ static void files_write(struct chardev *cd, const struct iovec *iov, unsigned n,
 
 static int open_kind(struct chardev *cd, struct err *e)
 {
-	if (cd->kind != CHARDEV_STDIO && cd->kind != CHARDEV_NULL && !cd->path)
+	bool has_path =
+		cd->kind != CHARDEV_STDIO && cd->kind != CHARDEV_NULL && cd->kind != CHARDEV_LINK;
+
+	if (has_path && !cd->path)
 		return err_set(e, -EINVAL, "host %s needs a path", chardev_kinds[cd->kind]);
 	switch (cd->kind) {
 	case CHARDEV_SOCKET:
@@ -487,7 +586,10 @@ static int open_kind(struct chardev *cd, struct err *e)
 		return cd->files[0] < 0 ? cd->files[0] : 0;
 	case CHARDEV_STDIO:
 		return open_stdio(cd, e);
+	case CHARDEV_TTY:
+		return open_tty(cd, e);
 	case CHARDEV_NULL:
+	case CHARDEV_LINK:
 	default:
 		return 0;
 	}
@@ -495,11 +597,13 @@ static int open_kind(struct chardev *cd, struct err *e)
 
 static int open_parts(struct chardev *cd, const struct chardev_config *config, struct err *e)
 {
+	size_t size;
 	int r;
 
 	if (config->path)
 		cd->path = strdup(config->path);
-	if (ring_init(&cd->ring, config->scrollback) < 0 || fifo_init(&cd->input, INPUT_MAX) < 0 ||
+	size = cd->kind == CHARDEV_TTY ? TTY_RING : config->scrollback;
+	if (ring_init(&cd->ring, size) < 0 || fifo_init(&cd->input, INPUT_MAX) < 0 ||
 		(config->path && !cd->path))
 		return err_set(e, -ENOMEM, "out of memory");
 	if (config->log) {
@@ -527,6 +631,9 @@ int chardev_open(struct chardev **out, struct ev_loop *loop, const struct charde
 		.kind = config->kind,
 		.files = { -1, -1 },
 		.stats = config->stats,
+		.line = config->line,
+		.carrier = config->carrier,
+		.no_scrollback = !config->scrollback || config->kind == CHARDEV_TTY,
 		.listener = -1,
 		.size_sock = -1,
 		.pty = { -1, -1, NULL, false },
@@ -551,6 +658,7 @@ void chardev_close(struct chardev *cd)
 		end_remove(cd->ends);
 	ev_task_cancel(&cd->task);
 	close_socket(cd);
+	hostdev_close(&cd->hostdev);
 	if (cd->pty.link)
 		pty_close(&cd->pty);
 	close_fd(&cd->files[0]);
@@ -561,16 +669,32 @@ void chardev_close(struct chardev *cd)
 	free(cd);
 }
 
+size_t chardev_room(const struct chardev *cd)
+{
+	const struct end *d = cd->ends;
+
+	if (cd->kind == CHARDEV_LINK)
+		return cd->carrier->room(cd->carrier->arg);
+	/* What is written while a device is gone is lost, as on an open line. */
+	if (cd->kind != CHARDEV_TTY || !d)
+		return SIZE_MAX;
+	return cd->ring.size - (size_t)(cd->ring.end - d->pos);
+}
+
 void chardev_write(struct chardev *cd, const struct iovec *iov, unsigned n)
 {
 	size_t len = 0;
 	struct end *next;
 
+	if (cd->kind == CHARDEV_LINK)
+		cd->carrier->send(cd->carrier->arg, iov, n);
 	for (unsigned i = 0; i < n; i++) {
 		ring_put(&cd->ring, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
 	}
 	files_write(cd, iov, n, len);
+	if (cd->kind == CHARDEV_TTY && !cd->ends)
+		cd->stats->lost += len;
 	for (struct end *d = cd->ends; d; d = next) {
 		next = d->next;
 		if (!d->blocked)
@@ -595,7 +719,21 @@ bool chardev_has_input(const struct chardev *cd)
 	return fifo_used(&cd->input) > 0;
 }
 
+size_t chardev_feed(struct chardev *cd, const void *bytes, size_t len)
+{
+	size_t n = fifo_put(&cd->input, bytes, len);
+
+	ev_task_post(&cd->task);
+	return n;
+}
+
+void chardev_more_room(struct chardev *cd)
+{
+	ev_task_post(&cd->task);
+}
+
 bool chardev_attached(const struct chardev *cd)
 {
-	return cd->ends || cd->kind == CHARDEV_FILE || cd->kind == CHARDEV_NULL;
+	return cd->ends || cd->kind == CHARDEV_FILE || cd->kind == CHARDEV_NULL ||
+	       cd->kind == CHARDEV_LINK;
 }

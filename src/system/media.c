@@ -6,6 +6,7 @@
 
 #include "devices/scmi.h"
 #include "host/canbus.h"
+#include "host/link.h"
 #include "host/switch.h"
 #include "host/wires.h"
 
@@ -15,6 +16,7 @@ const struct medium_class medium_classes[] = {
 	{ "scmi-platforms", "scmi", "platform", "scmi-platform", scmi_platform_opts,
 		sizeof(struct scmi_config) },
 	{ "wires", "gpio", "wires", "wires", wires_opts, sizeof(struct wires_config) },
+	{ "links", "console", "link", "link", link_opts, sizeof(struct link_config) },
 	{ .section = NULL },
 };
 

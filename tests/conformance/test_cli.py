@@ -208,8 +208,9 @@ def self_judges_another_avp(folder):
 def self_has_one_report_for_all(folder):
     rows = verdicts(folder, AVP, "conform", "self", "--only", "device.*")
     assert [row["target"] for row in rows] == sorted(row["target"] for row in rows), rows
-    assert {row["target"] for row in rows} == {"blk", "blk-readonly", "can", "can-classic", "console", "console-ports", "net", "rng", "rtc",
-                                               "rtc-kept", "vsock"}
+    assert {row["target"] for row in rows} == {
+        "blk", "blk-readonly", "can", "can-classic", "console", "console-link", "console-ports", "input",
+        "net", "rng", "rtc", "rtc-kept", "vsock"}
     assert {row["verdict"] for row in rows} == {"pass"}, rows
 
 
