@@ -56,7 +56,7 @@ static int rotate(struct can_log *l)
 	for (uint32_t n = l->files - 1; n > 0; n--) {
 		name_of(l, n - 1, from);
 		name_of(l, n, to);
-		if (renameat2(l->dir, from, l->dir, to, 0) && errno != ENOENT)
+		if (renameat(l->dir, from, l->dir, to) && errno != ENOENT)
 			return -errno;
 	}
 	return open_file(l, O_TRUNC);

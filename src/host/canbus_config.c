@@ -21,7 +21,7 @@ struct keys {
 const struct opt canbus_opts[] = { CANBUS_OPTS(struct keys, bus), OPT_END };
 
 /* The log's files move up; an interface comes back. */
-const char *const canbus_syscalls[] = { "openat", "renameat2", "bind", NULL };
+const char *const canbus_syscalls[] = { "openat", "renameat", "renameat2", "bind", NULL };
 
 #define COUNTER(type, member)                                                                      \
 	{                                                                                          \
