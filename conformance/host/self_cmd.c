@@ -154,8 +154,6 @@ struct self_args {
 static const struct opt options[] = {
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
 		.help = "only these, by their names in a report: blk, blk-readonly, console, ..." },
-		.help = "only these: blk, blk-readonly, can, can-classic, console, console-ports, "
-			"gpio, gpio-plain, input, net, rng, rtc, rtc-kept, vsock" },
 	{ .name = "avp", .type = OPT_STR, .offset = OWN(avp),
 		.help = "the avp that starts the back-ends (default: beside avp-conform)" },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),

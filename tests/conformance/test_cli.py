@@ -209,8 +209,8 @@ def self_has_one_report_for_all(folder):
     rows = verdicts(folder, AVP, "conform", "self", "--only", "device.*")
     assert [row["target"] for row in rows] == sorted(row["target"] for row in rows), rows
     assert {row["target"] for row in rows} == {
-        "blk", "blk-readonly", "can", "can-classic", "console", "console-link", "console-ports", "input",
-        "net", "rng", "rtc", "rtc-kept", "vsock"}
+        "blk", "blk-readonly", "can", "can-classic", "console", "console-link", "console-ports", "gpio",
+        "gpio-plain", "input", "net", "rng", "rtc", "rtc-kept", "vsock"}
     assert {row["verdict"] for row in rows} == {"pass"}, rows
 
 
