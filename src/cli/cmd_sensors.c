@@ -160,18 +160,13 @@ static void on_gone(void *arg, uint32_t events)
 
 static int open_probe(struct reader *r, struct probe *p, const char *text, struct err *e)
 {
-	struct scmi_words w;
-	int ret = scmi_words_parse(&w, text, e);
+	const struct sensor_config *c = &p->desc.config;
+	int ret = scmi_sensor_parse(&p->desc, text, e);
 
 	p->reader = r;
-	if (!ret)
-		ret = scmi_sensor_describe(&p->desc, &w, e);
-	if (!ret)
-		ret = scmi_words_end(&w, e);
-	if (!ret && p->desc.config.source != SENSOR_IIO && p->desc.config.source != SENSOR_HWMON)
-		ret = err_set(e, -EINVAL, "'%s': source is neither iio nor hwmon", w.name);
-	scmi_words_free(&w);
 	ev_timer_init(r->loop, &p->timer, measure, p);
+	if (!ret && c->source != SENSOR_IIO && c->source != SENSOR_HWMON)
+		ret = err_set(e, -EINVAL, "'%s': source is neither iio nor hwmon", c->name);
 	return ret;
 }
 

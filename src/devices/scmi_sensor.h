@@ -34,3 +34,5 @@ struct scmi_sensor_desc {
 
 /* Reads the words of a description into a zeroed `d`. -EINVAL with a reason. */
 int scmi_sensor_describe(struct scmi_sensor_desc *d, struct scmi_words *w, struct err *e);
+/* The same for a whole description, with nothing left over. */
+int scmi_sensor_parse(struct scmi_sensor_desc *d, const char *text, struct err *e);

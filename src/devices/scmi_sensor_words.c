@@ -257,3 +257,16 @@ int scmi_sensor_describe(struct scmi_sensor_desc *d, struct scmi_words *w, struc
 	ret = d->config.name ? read_kind(d, w, e) : -EINVAL;
 	return ret ? ret : read_source(d, w, e);
 }
+
+int scmi_sensor_parse(struct scmi_sensor_desc *d, const char *text, struct err *e)
+{
+	struct scmi_words w;
+	int ret = scmi_words_parse(&w, text, e);
+
+	if (!ret)
+		ret = scmi_sensor_describe(d, &w, e);
+	if (!ret)
+		ret = scmi_words_end(&w, e);
+	scmi_words_free(&w);
+	return ret;
+}

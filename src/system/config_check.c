@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/util.h"
+#include "devices/scmi_sensor.h"
 #include "system/config_priv.h"
 
 /* A key of a device, with whose it is. */
@@ -141,6 +142,19 @@ static void check_isolation(struct conf_reader *r, const struct conf_device *d)
 			medium_class_for(d->cls->name)->command);
 }
 
+/* Descriptions of sensors, which are lists of words in one. */
+static void check_sensors(struct conf_reader *r, const struct conf_keys *keys)
+{
+	for (unsigned i = 0; i < keys->n; i++) {
+		struct scmi_sensor_desc desc = { .used = 0 };
+		const struct conf_key *key = &keys->v[i];
+		struct err e = { 0 };
+
+		if (!strcmp(key->opt->name, "sensors") && scmi_sensor_parse(&desc, key->value, &e))
+			conf_error(r, key->line, key->column, "%s", e.msg);
+	}
+}
+
 static void check_machine(struct conf_reader *r, const struct conf_vm *vm)
 {
 	const struct conf_key *key;
@@ -169,10 +183,13 @@ void conf_check(struct conf_reader *r)
 		for (unsigned i = 0; i < c->vms[v].ndevices; i++) {
 			check_plug(r, &c->vms[v].devices[i]);
 			check_isolation(r, &c->vms[v].devices[i]);
+			check_sensors(r, &c->vms[v].devices[i].keys);
 		}
 	}
-	for (unsigned i = 0; i < c->nmedia; i++)
+	for (unsigned i = 0; i < c->nmedia; i++) {
 		check_medium_name(r, &c->media[i]);
+		check_sensors(r, &c->media[i].keys);
+	}
 	conf_policy_check(r);
 	conf_thermal_check(r);
 	check_unique(r, "cid", same_number, "each VM needs its own");

@@ -51,6 +51,9 @@ BAD = [
      ["1:40: there is no switch 'carr' (did you mean 'car'?)"]),
     ("required key that is wrong, named once", "vms:\n  a: {boot: {kernel: k}, devices: [{type: vsock, cid: abc}]}\n",
      ["2:55: 'abc' is no value for 'cid'"]),
+    ("sensors that are described wrongly", "vms:\n  a: {boot: {kernel: k}, devices: [{type: scmi, sensors: [\"b value=x\"]}]}\n"
+     "scmi-platforms:\n  p:\n    sensors:\n      - s value=1\n      - c unit=celsiu value=1\n",
+     ["2:59: 'b': value=x: not a number", "7:9: 'c': unit=celsiu is not known; try celsius"]),
     ("context ID twice", "vms:\n  a: {boot: {kernel: k}, devices: [{type: vsock, cid: 3}]}\n"
      "  b: {boot: {kernel: k}, devices: [{type: vsock, cid: 0x3}]}\n", ["3:55: cid '0x3' is taken by a/vsock0 (line 2)"]),
     ("MAC twice", VM % "{type: net, mac: '52:54:00:00:00:0a'}, {type: net, mac: '52:54:00:00:00:0A'}",
