@@ -15,6 +15,7 @@ const char *const vm_transport_words[] = { "pci", "mmio", NULL };
 const char *const vm_sched_words[] = { "other", "fifo", "rr", NULL };
 const char *const vm_llc_event_words[] = { "auto", "cache-misses", "ll-read-misses", "cpu-clock",
 	NULL };
+static const char *const counter_words[] = { "own", "host", NULL };
 const char *const vm_isolation_words[] = { "best-effort", "required", NULL };
 const char *const vm_watchdog_words[] = { "reset", "restart", "stop", "fallback", "dump", "log",
 	"none", NULL };
@@ -153,6 +154,12 @@ const struct opt vm_opts[] = {
 		.offset = FIELD(isolation),
 		.words = vm_isolation_words,
 		.help = "required: an error if the host cannot isolate as told" },
+	{ .name = "counter",
+		.type = OPT_ENUM,
+		.offset = FIELD(counter),
+		.words = counter_words,
+		.help = "host: the guest's TSC or virtual counter is the host's, for "
+			"cross-timestamps" },
 	{ .name = "watchdog",
 		.type = OPT_BOOL,
 		.offset = FIELD(watchdog),

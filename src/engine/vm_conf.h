@@ -28,6 +28,9 @@ enum vm_llc_event {
 	VM_LLC_EVENT_CPU_CLOCK,	     /* nanoseconds of processor time; needs no hardware */
 };
 
+/* What the guest's time stamp counter, or virtual counter, starts from: its own start, or it is the
+ * host's. */
+enum vm_counter { VM_COUNTER_OWN, VM_COUNTER_HOST };
 /* What it means that the host cannot give what isolation asks for. */
 enum vm_isolation { VM_ISOLATION_BEST_EFFORT, VM_ISOLATION_REQUIRED };
 
@@ -74,6 +77,7 @@ struct vm_conf {
 	uint32_t llc_period; /* ms; 0: not given, 1 */
 	int llc_event;	     /* enum vm_llc_event */
 	int isolation;	     /* enum vm_isolation */
+	int counter;	     /* enum vm_counter */
 	int transport;	     /* enum vm_transport, for devices that do not say otherwise */
 	bool watchdog;
 	int watchdog_action;	 /* enum vm_watchdog */

@@ -247,9 +247,30 @@ static int set_boot_state(struct vcpu *vcpu, const struct boot *boot, struct err
 	return rc ? err_sys(e, rc, "cannot set the first state of virtual CPU %u", vcpu->id) : 0;
 }
 
+/* KVM starts the guest's TSC at zero; `counter: host` has it read as the host's. */
+static int set_tsc(struct vcpu *vcpu, struct err *e)
+{
+	uint64_t offset = 0;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&offset
+	};
+	int rc;
+
+	if (vcpu->vm->conf->counter != VM_COUNTER_HOST)
+		return 0;
+	rc = kvm_ioctl(vcpu->fd, KVM_SET_DEVICE_ATTR, &attr);
+	return rc ? err_sys(e, rc,
+			    "'counter: host': this host's KVM cannot set the offset of a TSC "
+			    "(Linux 5.16 can)")
+		  : 0;
+}
+
 static int vcpu_init(struct vcpu *vcpu, const struct boot *boot, struct err *e)
 {
 	int rc = set_cpuid(vcpu, e);
+
+	if (!rc)
+		rc = set_tsc(vcpu, e);
 
 	if (!rc)
 		rc = set_msrs(vcpu, e);

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The monitor with a bare-metal guest on /dev/kvm: boot, devices, interrupts, exit statuses, control."""
 import fcntl
+import ctypes
 import json
+import mmap
 import os
 import resource
 import signal
@@ -195,6 +197,22 @@ def test_acpi_tables():
 def test_cpuid():
     status, out, _ = run("cpuid", "--cpus", "3")
     same((status, out.split("\n")[0], out.count("ok ")), (0, "cpus 4", 2))
+
+
+def host_counter():
+    """This computer's time stamp counter: rdtsc; shl rdx, 32; or rax, rdx; ret."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(bytes.fromhex("0f31 48c1e220 4809d0 c3"))
+    return ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+
+
+def test_counter_of_the_host():
+    before = host_counter()
+    status, out, messages = run("counter", "--counter", "host")
+    after = host_counter()
+    same((status, out.split()[:1], messages.count("error")), (0, ["counter"], 0))
+    if not before < int(out.split()[1], 16) < after:
+        raise AssertionError("%r is not between %x and %x" % (out, before, after))
 
 
 def test_second_cpu():

@@ -128,6 +128,12 @@ static void on_cpuid(const struct start_info *info)
 	power_off();
 }
 
+static void on_counter(const struct start_info *info)
+{
+	put_value("counter", rdtsc());
+	power_off();
+}
+
 /* Addresses where nothing is read as ones, and swallow writes. */
 static void on_nothing(const struct start_info *info)
 {
@@ -158,6 +164,7 @@ static const struct {
 	{ "button", on_button },
 	{ "tables", on_tables },
 	{ "cpuid", on_cpuid },
+	{ "counter", on_counter },
 	{ "nothing", on_nothing },
 	{ "pci", case_pci },
 	{ "intx", case_intx },
