@@ -10,8 +10,18 @@ die()
 	exit 1
 }
 
-ARCH=$(dpkg --print-architecture) foreign=
+ARCH=$(dpkg --print-architecture) foreign= suites= apt=
 lists=/var/lib/apt/lists
+
+# native COMMAND...: means this system's own architecture and suites, whatever was chosen since.
+native()
+{
+	(
+		unset APT_CONFIG
+		ARCH=$(dpkg --print-architecture) foreign= suites= apt= lists=/var/lib/apt/lists
+		"$@"
+	)
+}
 
 # use_arch ARCH: whose packages the functions below mean from here on. If they are not this system's, apt gets a
 # configuration and lists of its own in the cache, so that the system needs to know nothing of the architecture.
@@ -20,33 +30,76 @@ use_arch()
 	[ "$1" != "$ARCH" ] || return 0
 	ARCH=$1 foreign=yes
 	unset APT_CONFIG
-	apt=$CACHE/apt-$ARCH
+	own_lists "apt-$ARCH" system_sources
+}
+
+# use_suites SUITE...: from here on, packages come from these suites of Debian, the last one preferred, whatever this
+# system's own are; with nothing considered installed. After use_arch.
+use_suites()
+{
+	suites=$*
+	own_lists "apt-$ARCH-$(echo "$suites" | tr ' ' -)" suite_sources
+}
+
+# own_lists NAME SOURCES: apt takes its configuration and its lists from a folder of that name in the cache; the
+# function SOURCES prints its sources.
+own_lists()
+{
+	apt=$CACHE/$1
 	mkdir -p "$apt"
 	exec 9>"$apt/lock"
 	flock 9
-	# The system's own lists are the measure: `make deps` brings both up to date.
-	if [ ! -e "$apt/fresh" ] || [ "$lists" -nt "$apt/fresh" ]; then
-		foreign_lists
+	# The system's own lists are the measure: `make deps` brings all up to date.
+	if [ ! -e "$apt/fresh" ] || [ /var/lib/apt/lists -nt "$apt/fresh" ]; then
+		read_lists "$2"
 	fi
 	exec 9>&-
 	lists=$apt/lists
 	export APT_CONFIG="$apt/apt.conf"
 }
 
-# The system's sources, as far as they are Debian's, read for $ARCH into "$apt".
-foreign_lists()
+# indexes FORMAT [FILTER...]: of Debian's lists of packages that apt reads.
+indexes()
 {
-	echo "reading Debian's lists of packages for $ARCH" >&2
+	format=$1
+	shift
+	apt-get indextargets --format "$format" 'Created-By: Packages' 'Origin: Debian' "$@" | sort -u
+}
+
+# The line of sources.list up to the address.
+source_start()
+{
+	key=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ ! -e $key ] && echo deb || echo "deb [signed-by=$key]"
+}
+
+# The system's sources, as far as they are Debian's.
+system_sources()
+{
+	indexes "$(source_start) \$(REPO_URI) \$(RELEASE) \$(COMPONENT)"
+}
+
+# $suites, at the address where the system has Debian's main archive.
+suite_sources()
+{
+	address=$(indexes '$(REPO_URI)' 'Label: Debian' | head -n 1)
+	[ -z "$address" ] || for suite in $suites; do
+		echo "$(source_start) $address $suite main"
+	done
+}
+
+# read_lists SOURCES: the lists for $ARCH into "$apt".
+read_lists()
+{
+	echo "reading Debian's lists of packages for $ARCH${suites:+ in $suites}" >&2
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
 	: >"$apt/status"
-	key=/usr/share/keyrings/debian-archive-keyring.gpg
-	[ ! -e $key ] && key= || key="[signed-by=$key] "
-	apt-get indextargets --format "deb $key\$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
-		'Created-By: Packages' 'Origin: Debian' | sort -u >"$apt/sources.list"
+	$1 >"$apt/sources.list"
 	[ -s "$apt/sources.list" ] || die "apt has no lists of Debian's; run 'make deps' first"
 	cat >"$apt/apt.conf" <<-EOF
 		APT::Architecture "$ARCH";
 		APT::Architectures { "$ARCH"; };
+		APT::Default-Release "${suites##* }";
 		APT::Sandbox::User "root";
 		Dir::State "$apt";
 		Dir::State::lists "$apt/lists";
@@ -59,7 +112,7 @@ foreign_lists()
 	if APT_CONFIG=$apt/apt.conf apt-get -qq update >&2; then
 		mv "$apt/fresh.new" "$apt/fresh"
 	elif [ ! -e "$apt/fresh" ]; then
-		die "cannot read Debian's lists of packages for $ARCH"
+		die "cannot read Debian's lists of packages for $ARCH${suites:+ in $suites}"
 	fi
 }
 
@@ -67,7 +120,7 @@ foreign_lists()
 # because apt takes seconds to read them.
 answer()
 {
-	file=$CACHE/answers/$(echo "$ARCH $*" | sha256sum | cut -c1-16)
+	file=$CACHE/answers/$(echo "$ARCH${suites:+ in $suites:} $*" | sha256sum | cut -c1-16)
 	if [ ! -s "$file" ] || [ "$lists" -nt "$file" ]; then
 		mkdir -p "$CACHE/answers"
 		"$@" >"$file.$$" && mv "$file.$$" "$file" || { rm -f "$file.$$"; return 1; }
@@ -87,6 +140,18 @@ kernel_package()
 	answer ask_kernel "$1"
 }
 
+# kernel_6_12: "PACKAGE VERSION" of Debian's full kernel of that series.
+kernel_6_12()
+{
+	for meta in "linux-image-6.12-$ARCH" "linux-image-$ARCH"; do
+		found=$(kernel_package "$meta")
+		case $found in
+		linux-image-6.12.*) echo "$found"; return ;;
+		esac
+	done
+	die "apt knows no kernel 6.12 for $ARCH; run 'make deps' first"
+}
+
 ask_version()
 {
 	apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1
@@ -96,6 +161,14 @@ ask_version()
 package_version()
 {
 	answer ask_version "$1"
+}
+
+# fetch_newest PACKAGE: downloads its newest version into the cache; prints its path.
+fetch_newest()
+{
+	newest=$(package_version "$1")
+	[ -n "$newest" ] || die "apt knows no $1${suites:+ in $suites}; run 'make deps' first"
+	fetch_deb "$1" "$newest"
 }
 
 # fetch_deb PACKAGE VERSION: downloads it into the cache; prints its path.
@@ -117,7 +190,7 @@ fetch_deb()
 # outdated WHAT: the mirror does not have what the lists name.
 outdated()
 {
-	[ -z "$foreign" ] || rm -f "$apt/fresh"
+	[ -z "$apt" ] || rm -f "$apt/fresh"
 	die "cannot download $1; 'make deps' brings apt's lists up to date, then try again"
 }
 
@@ -126,7 +199,7 @@ ask_closure()
 	apt-get -qq --no-install-recommends --print-uris install "$@" | cut -d ' ' -f 2
 }
 
-# closure PACKAGE...: the file names of the packages of a foreign architecture and of all that they depend on.
+# closure PACKAGE...: the file names of the packages and of all that they depend on; after use_arch or use_suites.
 closure()
 {
 	answer ask_closure "$@" || die "apt cannot resolve for $ARCH: $*"
@@ -144,17 +217,19 @@ fetch_closure()
 	exec 9>&-
 }
 
-# unpack_kernel DEB DIR: the kernel and its modules, decompressed, only of the folders that guests use.
+# unpack_kernel DEB DIR [FOLDER...]: the kernel and its modules, decompressed, only of the folders that all guests use,
+# and of these.
 unpack_kernel()
 {
-	set -- "$1" "$2" './boot/vmlinuz-*' '*/lib/modules/*/modules.*'
-	for folder in arch crypto drivers/acpi drivers/block drivers/char drivers/crypto/ccp drivers/input \
+	package=$1 into=$2
+	shift 2
+	more=$*
+	set -- './boot/vmlinuz-*' '*/lib/modules/*/modules.*'
+	for folder in $more arch crypto drivers/acpi drivers/block drivers/char drivers/crypto/ccp drivers/input \
 		drivers/virtio drivers/watchdog 'drivers/net/*.ko*' fs/9p fs/efivarfs fs/ext4 fs/fscache fs/fuse \
 		fs/jbd2 'fs/mbcache.ko*' fs/netfs lib net/9p net/core net/vmw_vsock virt; do
 		set -- "$@" "*/lib/modules/*/kernel/$folder"
 	done
-	package=$1 into=$2
-	shift 2
 	# Not every kernel has all of these folders.
 	dpkg-deb --fsys-tarfile "$package" | tar -x -C "$into" --wildcards "$@" 2>/dev/null || :
 	# Debian 13 has them below /usr.
