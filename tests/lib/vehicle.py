@@ -34,11 +34,12 @@ MACHINES = {
               "cortex-a76"),
 }
 
-# What the guest runs: a shell that reads commands from the first console.
-SHELL = """stty -F /dev/hvc0 raw -echo
-echo "AVP-SHELL ready" >/dev/hvc0
-export PATH=/bin:/sbin
-exec sh </dev/hvc0 >/dev/hvc0 2>&1
+# What the guest runs: a shell that reads commands from the first console, without prompts. Its input is no terminal; busybox's
+# cat would not do, as it holds lines back (sendfile).
+SHELL = """exec 3<>/dev/hvc0
+stty raw -echo <&3
+echo "AVP-SHELL ready" >&3
+while IFS= read -r line; do echo "$line"; done <&3 | sh -s >&3 2>&3
 """
 
 
