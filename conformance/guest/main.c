@@ -25,6 +25,7 @@
 #define LIST_MAX      512
 #define NET	      1
 #define VSOCK	      19
+#define CAN	      36
 
 /* The run. */
 struct runner {
@@ -166,7 +167,7 @@ static void judge_devices(struct runner *r)
 	for (unsigned i = 0; i < list->n; i++) {
 		struct drv_dev *dev = list->devices[i].dev;
 		const char *class = words_class(dev->id);
-		bool pair = dev->id == NET || dev->id == VSOCK;
+		bool pair = dev->id == NET || dev->id == VSOCK || dev->id == CAN;
 		struct bare_virtio *peer = pair ? bare_virtio_get(list, dev->id, 1) : NULL;
 
 		if (dev->id >= sizeof(count) / sizeof(count[0]))

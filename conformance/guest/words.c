@@ -21,6 +21,7 @@ const char *words_class(uint16_t id)
 		{ 17, "rtc" },
 		{ 18, "input" },
 		{ 19, "vsock" },
+		{ 36, "can" },
 	};
 
 	for (unsigned i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)

@@ -37,7 +37,9 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"      - {type: rng}\n"
 		"      - {type: console, ports: [org.avp.echo]}\n"
 		"      - {type: vsock, cid: 1001, peers: [1002]}\n"
-		"      - {type: vsock, cid: 1002, peers: [1001]}\n",
+		"      - {type: vsock, cid: 1002, peers: [1001]}\n"
+		"      - {type: can, bus: body}\n"
+		"      - {type: can, bus: body}\n",
 		vm->opts->transport, vm->image, PLACE_DISK_SIZE / 512, words);
 }
 
@@ -66,7 +68,7 @@ static int write_system(const struct vm *vm, const char *path, const char *words
 	write_device_vm(f, vm, words);
 	if (vm->opts->neighbour)
 		write_neighbour_vm(f, vm);
-	fputs("switches:\n  lan: {uplink: none}\n", f);
+	fputs("switches:\n  lan: {uplink: none}\ncan-buses:\n  body: {bitrate: 1000000}\n", f);
 	return fclose(f) ? err_sys(e, -errno, "writing '%s'", path) : 0;
 }
 
@@ -113,7 +115,7 @@ static void kill_and_wait(pid_t pid)
 /* A supervisor that does not run on cannot replace what is killed. */
 void vm_kill_avp(struct vm *vm)
 {
-	static const char *const kinds[] = { "vms", "devices", "switches" };
+	static const char *const kinds[] = { "vms", "devices", "media" };
 	struct client_conn c = { .fd = -1 };
 	cJSON *ps = NULL;
 

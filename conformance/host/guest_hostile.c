@@ -109,7 +109,7 @@ static bool compare(struct hostile *h, const cJSON *p, const char *name, double 
 /* Looks at all processes: remembers them, or checks that nothing has changed. */
 static bool look_at_processes(struct hostile *h, bool first)
 {
-	static const char *const kinds[] = { "vms", "devices", "switches" };
+	static const char *const kinds[] = { "vms", "devices", "media" };
 	struct err e = { 0 };
 	unsigned seen = 0;
 	cJSON *ps = NULL;
