@@ -43,6 +43,7 @@ static const struct config_layout {
 	{ 20, 56, 0, 0 },  /* crypto */
 	{ 25, 16, 0, 0 },  /* sound */
 	{ 26, 44, 0, 0 },  /* fs */
+	{ 36, 2, 0, 0 },   /* can */
 };
 
 static struct frontend *to_frontend(struct vbackend *b)
