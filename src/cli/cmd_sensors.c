@@ -32,7 +32,6 @@ static const struct opt sensors_opts[] = {
 	{ .name = "sensor",
 		.type = OPT_LIST,
 		.offset = offsetof(struct sensors_args, sensors),
-		.flags = OPT_REQUIRED,
 		.help = "what to read, as \"cpu source=hwmon device=coretemp channel=temp1\"" },
 	{ .name = "sysfs",
 		.type = OPT_PATH,
@@ -172,8 +171,11 @@ static int open_probe(struct reader *r, struct probe *p, const char *text, struc
 
 static int open_reader(struct reader *r, struct err *e)
 {
-	int ret = ev_loop_create(&r->loop);
+	int ret;
 
+	if (!r->args->sensors.n)
+		return err_set(e, -EINVAL, "nothing to read; name a sensor with --sensor");
+	ret = ev_loop_create(&r->loop);
 	if (ret)
 		return err_sys(e, ret, "cannot make an event loop");
 	r->probes = calloc(r->args->sensors.n, sizeof(*r->probes));
