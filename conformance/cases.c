@@ -43,6 +43,8 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_blk_hostile,
 	cf_cases_blk_load,
 	cf_cases_rng,
+	cf_cases_scmi,
+	cf_cases_scmi_messages,
 	cf_cases_can,
 	cf_cases_can_bus,
 	cf_cases_console,

@@ -14,6 +14,8 @@ static const uint8_t console[1] = { '.' };
 static const uint8_t rtc[8] = { [1] = 0x10 };
 /* VIRTIO_GPIO_MSG_GET_DIRECTION of line 0 (5.18.6.2). */
 static const uint8_t gpio[8] = { 2 };
+/* PROTOCOL_VERSION of SCMI's base protocol (DEN0056E, 4.1.2 and 4.2.2.1). */
+static const uint8_t scmi[4] = { [1] = 0x40 };
 /* A VIRTIO_VSOCK_OP_RST for a connection that is not there (5.10.6). */
 static const uint8_t vsock[44] = { [8] = 2, [28] = 1, [30] = 3 };
 
@@ -45,6 +47,12 @@ static const struct cf_probe probes[] = {
 		.used = 1,
 		.used_min = 1,
 		.features = 1u << VIRTIO_CAN_F_CAN_CLASSIC },
+	{ .device = 32,
+		.out = scmi,
+		.out_len = sizeof(scmi),
+		.in_len = 12,
+		.used = 12,
+		.used_min = 12 },
 	{ .device = 19, .queue = 1, .out = vsock, .out_len = sizeof(vsock) },
 	{ .device = 41,
 		.out = gpio,

@@ -44,6 +44,8 @@ extern const struct cf_case cf_cases_blk_range[];
 extern const struct cf_case cf_cases_blk_hostile[];
 extern const struct cf_case cf_cases_blk_load[];
 extern const struct cf_case cf_cases_rng[];
+extern const struct cf_case cf_cases_scmi[];
+extern const struct cf_case cf_cases_scmi_messages[];
 extern const struct cf_case cf_cases_can[];
 extern const struct cf_case cf_cases_can_bus[];
 extern const struct cf_case cf_cases_console[];

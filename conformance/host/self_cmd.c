@@ -19,7 +19,7 @@
 #include "conformance/host/child.h"
 #include "conformance/host/conform.h"
 
-#define WORDS_MAX 24u
+#define WORDS_MAX 32u
 #define ARGS_MAX  1024u
 #define TARGET_MS UINT64_C(600000) /* for all cases of one configuration */
 #define POLL_NS	  5000000
@@ -58,6 +58,8 @@ struct config {
 	const char *command[WORDS_MAX];
 	const char *peer_command[WORDS_MAX];
 };
+
+#define SCMI_SENSOR "cabin unit=celsius exponent=-1 value=21.5 async=1ms"
 
 /* clang-format off */
 static const struct config configs[] = {
@@ -129,6 +131,15 @@ static const struct config configs[] = {
 		{ NULL },
 		{ "{avp}", "device", "rtc", "--socket", "{socket}", "--clocks", "monotonic,utc",
 			"--state", "{dir}/rtc.state" } },
+	{ "scmi", "scmi",
+		{ NULL },
+		{ "{avp}", "device", "scmi", "--socket", "{socket}", "--clocks",
+			"uart rates=1000000/2000000/24000000/48000000 latency=1ms",
+			"--clocks", "camera range=1000000/9000000/500000", "--power-domains",
+			"gpu state=on", "--perf", "cpu levels=400:50:20/800:210:20/1200:400:20",
+			"--resets", "camera", "--voltages", "a-name-that-is-rather-long levels=1/2",
+			"--powercaps", "soc caps=1000/15000/100", "--sensors", SCMI_SENSOR,
+			"--system-power", "true" } },
 	{ "vsock", "vsock",
 		{ "--fact", "cid=3", "--fact", "peer_cid=4" },
 		{ "{avp}", "device", "vsock", "--socket", "{socket}", "--cid", "3", "--peers", "4",

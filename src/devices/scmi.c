@@ -89,10 +89,11 @@ static void command(struct scmi *s, struct vq_chain *c)
 	struct iov_iter out;
 
 	iov_iter_init(&out, c->iov, c->n_out);
-	iov_read(&out, &m.hdr, HDR_SIZE);
+	m.short_hdr = iov_read(&out, &m.hdr, HDR_SIZE) < HDR_SIZE;
 	m.hdr = le32toh(m.hdr);
 	/* One that is longer than any command is told by its length. */
-	m.len = (uint32_t)min_u64(c->out_len - HDR_SIZE, UINT32_MAX);
+	if (!m.short_hdr)
+		m.len = (uint32_t)min_u64(c->out_len - HDR_SIZE, UINT32_MAX);
 	iov_read(&out, m.params, sizeof(m.params));
 	m.room = (uint32_t)min_u64(c->in_len - HDR_SIZE - STATUS_SIZE, SCMI_RETURN_MAX);
 	answer(s, c, &m);
@@ -106,10 +107,10 @@ static bool serve_turn(struct scmi *s, struct vq *vq)
 	for (unsigned i = 0; i < TURN_MAX; i++) {
 		if (vq_pop_or_kick(vq, &c) != 1)
 			return false;
-		if (c->out_len < HDR_SIZE || c->in_len < HDR_SIZE + STATUS_SIZE) {
+		if (c->in_len < HDR_SIZE + STATUS_SIZE) {
 			vdev_broken(&s->dev, CMDQ,
-				"a buffer has no room for a message header, or for header and "
-				"status of the response (5.17.6.1)");
+				"a buffer has no room for header and status of a response "
+				"(5.17.6.1.2)");
 			return false;
 		}
 		command(s, c);

@@ -182,7 +182,7 @@ static int32_t run(struct scmi_msg *m)
 	int32_t status;
 
 	/* The four upper bits are reserved, and delayed responses and notifications are ours. */
-	if (SCMI_HDR_TYPE(m->hdr) != SCMI_TYPE_COMMAND || m->hdr >> 28)
+	if (m->short_hdr || SCMI_HDR_TYPE(m->hdr) != SCMI_TYPE_COMMAND || m->hdr >> 28)
 		return SCMI_PROTOCOL_ERROR;
 	m->protocol = protocol_of(m);
 	if (!m->protocol)

@@ -210,7 +210,7 @@ def self_has_one_report_for_all(folder):
     assert [row["target"] for row in rows] == sorted(row["target"] for row in rows), rows
     assert {row["target"] for row in rows} == {
         "blk", "blk-readonly", "can", "can-classic", "console", "console-link", "console-ports", "gpio",
-        "gpio-plain", "input", "net", "rng", "rtc", "rtc-kept", "vsock"}
+        "gpio-plain", "input", "net", "rng", "rtc", "rtc-kept", "scmi", "vsock"}
     assert {row["verdict"] for row in rows} == {"pass"}, rows
 
 

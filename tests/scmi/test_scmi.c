@@ -171,6 +171,22 @@ static void headers_are_checked(struct tap *t)
 	rig_close(&r);
 }
 
+/* Less than a header is answered, too. */
+static void short_headers(struct tap *t)
+{
+	struct scmi_rig r;
+
+	open_all(t, &r, P2A, 4);
+	for (unsigned len = 0; len < 4; len++) {
+		uint32_t out = SCMI_HDR(SCMI_VERSION, 0, SCMI_PROTOCOL_BASE), in[3] = { 0 };
+
+		CHECK_EQ(t, vhud_do(r.d, CMDQ, &out, len, in, 12), 8);
+		CHECK_EQ(t, (int32_t)in[1], SCMI_PROTOCOL_ERROR);
+	}
+	CHECK_EQ(t, CMD0(&r, SCMI_PROTOCOL_BASE, SCMI_VERSION), SCMI_SUCCESS);
+	rig_close(&r);
+}
+
 /* Header and status fit, the values do not; then nothing is changed either. */
 static void room_for_the_answer(struct tap *t)
 {
@@ -200,7 +216,7 @@ static void buffers_without_room_need_a_reset(struct tap *t)
 {
 	static const struct {
 		unsigned out, in;
-	} bad[] = { { 0, 64 }, { 3, 64 }, { 4, 0 }, { 4, 7 }, { 64, 0 } };
+	} bad[] = { { 4, 0 }, { 4, 7 }, { 64, 0 }, { 0, 7 } };
 	struct scmi_rig r;
 
 	open_all(t, &r, P2A, 4);
@@ -622,6 +638,7 @@ int main(void)
 		{ "every protocol says its version", every_protocol_says_its_version },
 		{ "base protocol", base_protocol },
 		{ "headers are checked", headers_are_checked },
+		{ "short headers", short_headers },
 		{ "room for the answer", room_for_the_answer },
 		{ "buffers without room need a reset", buffers_without_room_need_a_reset },
 		{ "bad event buffers need a reset", bad_event_buffers_need_a_reset },
