@@ -5,10 +5,11 @@
  *     latency pingpong N                 eventfds to another process and back: the limit
  *     latency gpio SOCKET SOCKET N       an output changes; an input of another guest interrupts
  *     latency can SOCKET SOCKET N        a frame, to another guest's controller
+ *     latency scmi SOCKET FEED N         a sample of a sensor crosses a trip point: a notification
  *
- * The sockets are those of two guests' devices; this program plays both drivers. What is timed ends
- * when the second driver has the event in its hands: one wake-up of the device and one of the
- * driver, as in the ping-pong. Prints nanoseconds: median, 99th percentile, largest.
+ * The sockets are those of guests' devices, FEED is the sensors' socket; this program plays the
+ * drivers. What is timed ends when the driver has the event in its hands: one wake-up of the device
+ * and one of the driver, as in the ping-pong. Prints nanoseconds: median, 99th percentile, largest.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,6 +28,7 @@
 #include "conformance/host/vhu_dev.h"
 #include "drivers/can.h"
 #include "drivers/gpio.h"
+#include "drivers/scmi.h"
 
 #define MEM_GPA	   UINT64_C(0x40000000)
 #define MEM_LEN	   (UINT64_C(4) << 20)
@@ -274,9 +276,75 @@ static void run_can(char **paths, unsigned n)
 	measure(frame, &c, n);
 }
 
+/* SCMI: sensor 0 is fed by a socket, its trip point 0 lies between two values (SCMI 4.7.2.5 to 7).
+ */
+
+#define TRIP_POINT_NOTIFY 0x4
+#define TRIP_POINT_CONFIG 0x5
+#define TRIP_BOTH	  3u
+#define THRESHOLD	  10
+
+struct scmi {
+	struct guest guest;
+	struct drv_scmi agent;
+	int feed;
+	bool above;
+};
+
+static uint64_t crossing(void *arg)
+{
+	static const char *const samples[] = { "s 5\n", "s 15\n" };
+	struct scmi *s = arg;
+	struct drv_scmi_event event;
+	const char *sample;
+	uint64_t start = ev_now_ns();
+	int ret;
+
+	s->above = !s->above;
+	sample = samples[s->above];
+	if (write(s->feed, sample, strlen(sample)) != (ssize_t)strlen(sample))
+		fail("a sample", -errno);
+	ret = drv_scmi_event(&s->agent, &event, start + EVENT_NS);
+	if (ret || event.protocol != DRV_SCMI_SENSOR || event.message)
+		fail("a notification", ret);
+	return ev_now_ns() - start;
+}
+
+static void run_scmi(char **paths, unsigned n)
+{
+	const uint32_t config[] = { 0, TRIP_BOTH, THRESHOLD, 0 }, notify[] = { 0, 1 };
+	static struct scmi s;
+	struct err e = { 0 };
+	uint64_t until = ev_now_ns() + EVENT_NS, stamp;
+	int64_t value = 0;
+	int ret;
+
+	connect_guest(&s.guest, paths[0], DRV_ID_SCMI, 2);
+	s.feed = fd_unix_connect(paths[1], SOCK_STREAM, &e);
+	if (s.feed < 0)
+		fail(e.msg, s.feed);
+	ret = drv_scmi_open(&s.agent, &s.guest.dev.dev);
+	if (!ret)
+		ret = drv_scmi_do(&s.agent, DRV_SCMI_SENSOR, TRIP_POINT_CONFIG, config,
+			ARRAY_LEN(config), NULL, 0, until);
+	if (!ret)
+		ret = drv_scmi_do(&s.agent, DRV_SCMI_SENSOR, TRIP_POINT_NOTIFY, notify,
+			ARRAY_LEN(notify), NULL, 0, until);
+	if (ret)
+		fail("starting", ret);
+	if (write(s.feed, "s 5\n", 4) != 4)
+		fail("a sample", -errno);
+	/* Until there is a first sample, no other can cross anything. */
+	while (drv_scmi_sensor_read(&s.agent, 0, &value, &stamp, until) || value != 5)
+		if (ev_now_ns() > until)
+			fail("the first sample", -ETIMEDOUT);
+	measure(crossing, &s, n);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned n = argc > 2 ? (unsigned)min_u64(strtoul(argv[argc - 1], NULL, 10), EVENTS_MAX) : 0;
+	unsigned n =
+		argc > 2 ? (unsigned)min_u64(strtoul(argv[argc - 1], NULL, 10), EVENTS_MAX) : 0;
 
 	if (n && argc == 3 && !strcmp(argv[1], "pingpong"))
 		run_pingpong(n);
@@ -284,6 +352,8 @@ int main(int argc, char **argv)
 		run_gpio(argv + 2, n);
 	else if (n && argc == 5 && !strcmp(argv[1], "can"))
 		run_can(argv + 2, n);
+	else if (n && argc == 5 && !strcmp(argv[1], "scmi"))
+		run_scmi(argv + 2, n);
 	else
 		fail("reading the arguments", -EINVAL);
 	return 0;

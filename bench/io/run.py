@@ -16,10 +16,12 @@ import time
 CORE = max(os.sched_getaffinity(0))
 START_LIMIT = 20
 
-# name: what is to be measured, the command that serves both sockets
+# name: what is to be measured, the command that makes both sockets
 KINDS = {
     "gpio": ("GPIO edge", lambda s: ["wires", "--nets", "w", "--port", f"name=a,socket={s[0]},lines=out wire:w",
                                      "--port", f"name=b,socket={s[1]},lines=in wire:w"]),
+    "scmi": ("SCMI notification", lambda s: ["device", "scmi", "--socket", s[0], "--sensor-socket", s[1],
+                                             "--sensors", "s source=socket exponent=0"]),
     "can": ("CAN frame", lambda s: ["can-bus", "--bitrate", "0", "--port", f"name=a,socket={s[0]}",
                                     "--port", f"name=b,socket={s[1]}"]),
 }
