@@ -3,13 +3,14 @@
 #   make         builds build/avp            make demo    two Linux guests, started, checked, powered off
 #   make check   all tests                   make bench   the figures of docs/performance.md
 #   make deps    installs what is needed     make guests  kernel, initrd and disks of examples/two-linux.yaml
+#   make demo-vehicle a drive over two CAN buses: sensors, gateway, cluster (docs/gateway.md)
 #   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
 #   make arm64   builds build-arm64/avp, which runs on arm64 computers and on the emulated arm64 board
 BUILD ?= build
 BUILD_ARM64 ?= build-arm64
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 demo demo-arm64 check bench clean
+.PHONY: all arm64 deps guests guests-arm64 demo demo-arm64 demo-vehicle check bench clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -41,6 +42,10 @@ demo-arm64: deps
 	$(MAKE) all arm64
 	$(MAKE) guests-arm64
 	tools/demo --avp $(BUILD)/avp --watched brake examples/arm64.yaml
+
+demo-vehicle: deps
+	$(MAKE) all
+	tools/demo-vehicle --avp $(BUILD)/avp
 
 check: deps
 	tools/check
