@@ -330,6 +330,8 @@ int vq_inflight_start_packed(struct vq *vq, struct err *e)
 	ret = check_version(vq, rec->version, rec->desc_num, e);
 	if (ret)
 		return ret;
+	/* Also where it came round to the start again, with the wrap counter as at first. */
+	vq->resumed = true;
 	p.word = __atomic_load_n(&rec->pos.word, __ATOMIC_RELAXED);
 	if (p.used_idx >= vq->size || p.old_used_idx >= vq->size)
 		return err_set(e, -EINVAL, DAMAGED ": used positions %u and %u of %u", p.used_idx,

@@ -162,7 +162,7 @@ int vq_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 		forget(vq);
 		return ret;
 	}
-	vq->resumed = !is_fresh(vq);
+	vq->resumed |= !is_fresh(vq);
 	vq->running = true;
 	vq->enabled = true;
 	vq_enable_kick(vq);
