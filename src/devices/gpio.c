@@ -205,10 +205,9 @@ static void gpio_reset(struct vdev *dev)
 
 	ev_timer_stop(&g->again);
 	guests_up(g, false);
-	/* At the end of a process, the next one is to find the state. */
+	/* What the file has may still be for a driver that goes on. */
 	if (!g->touched)
 		return;
-	g->touched = false;
 	for (unsigned i = 0; i < g->n; i++) {
 		struct gpio_line *l = &g->lines[i];
 
@@ -220,6 +219,7 @@ static void gpio_reset(struct vdev *dev)
 		gpio_line_apply(l);
 		gpio_state_save(l);
 	}
+	g->touched = false;
 }
 
 /* A ring that goes on where another process left it has a driver that knows of its lines. */

@@ -53,7 +53,8 @@ void gpio_state_save(const struct gpio_line *l)
 	uint32_t word = l->direction | (l->value ? VALUE : 0) | (l->latched ? LATCHED : 0) |
 			(l->level ? LEVEL : 0) | (uint32_t)l->irq << IRQ_AT;
 
-	if (l->gpio->state)
+	/* Until the driver is there, what lines do is not what it left. */
+	if (l->gpio->state && l->gpio->touched)
 		__atomic_store_n(&l->gpio->state[l->number], word, __ATOMIC_RELAXED);
 }
 
