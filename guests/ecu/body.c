@@ -110,7 +110,8 @@ static int send(struct body *b, uint32_t id, const struct signal *s)
 /* The lamp is on while the car gets slower. */
 static int brake(struct body *b, int64_t speed)
 {
-	bool braking = speed < b->speed || (speed == b->speed && b->braking && speed);
+	bool slower = speed < b->speed || (speed == b->speed && b->braking);
+	bool braking = speed && slower;
 
 	b->moved |= speed > MOVING;
 	b->speed = speed;
