@@ -54,9 +54,10 @@ static bool parse_time(const char *text, int64_t *ns)
 /* Shifts the clocks by `by` more. */
 static int step(struct rtc *rtc, int64_t by, struct err *e)
 {
-	int64_t shift = rtc->host.shift + by;
+	int64_t shift;
 
-	if (shift > SHIFT_MAX || shift < -SHIFT_MAX)
+	if (__builtin_add_overflow(rtc->host.shift, by, &shift) || shift > SHIFT_MAX ||
+		shift < -SHIFT_MAX)
 		return err_set(e, -EINVAL, "the clocks can be 190 years from the host's at most");
 	rtc->host.shift = shift;
 	vdev_event(&rtc->dev, "clock-stepped", "by %+.9f s, now %+.9f s from the host's",
