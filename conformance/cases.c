@@ -46,6 +46,8 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_scmi,
 	cf_cases_scmi_messages,
 	cf_cases_can,
+	cf_cases_i2c,
+	cf_cases_spi,
 	cf_cases_can_bus,
 	cf_cases_console,
 	cf_cases_console_ports,

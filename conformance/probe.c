@@ -2,6 +2,7 @@
 /* For each class a request that is always answered: what generic cases use. */
 #include "conformance/cf.h"
 #include "drivers/can.h"
+#include "drivers/i2c.h"
 
 /* VIRTIO_BLK_T_IN of sector 0 (5.2.6). */
 static const uint8_t blk[16];
@@ -21,6 +22,11 @@ static const uint8_t vsock[44] = { [8] = 2, [28] = 1, [30] = 3 };
 
 /* VIRTIO_CAN_SET_CTRL_MODE_STOP (5.20.5.1): of a controller that is stopped, too. */
 static const uint8_t can[2] = { 0x02, 0x02 };
+
+/* A write of no bytes to an I2C address that nothing has (5.16.6.1). */
+static const uint8_t i2c[8] = { 0xfc };
+/* A head of an SPI transfer with words of no bits (5.21.6.1). */
+static const uint8_t spi[32];
 
 static const struct cf_probe probes[] = {
 	{ .device = 1, .queue = 1, .out = net, .out_len = sizeof(net) },
@@ -53,6 +59,14 @@ static const struct cf_probe probes[] = {
 		.in_len = 12,
 		.used = 12,
 		.used_min = 12 },
+	{ .device = 34,
+		.out = i2c,
+		.out_len = sizeof(i2c),
+		.in_len = 1,
+		.used = 1,
+		.used_min = 1,
+		.features = 1u << VIRTIO_I2C_F_ZERO_LENGTH_REQUEST },
+	{ .device = 45, .out = spi, .out_len = sizeof(spi), .in_len = 1, .used = 1, .used_min = 1 },
 	{ .device = 19, .queue = 1, .out = vsock, .out_len = sizeof(vsock) },
 	{ .device = 41,
 		.out = gpio,

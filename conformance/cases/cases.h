@@ -47,6 +47,8 @@ extern const struct cf_case cf_cases_rng[];
 extern const struct cf_case cf_cases_scmi[];
 extern const struct cf_case cf_cases_scmi_messages[];
 extern const struct cf_case cf_cases_can[];
+extern const struct cf_case cf_cases_i2c[];
+extern const struct cf_case cf_cases_spi[];
 extern const struct cf_case cf_cases_can_bus[];
 extern const struct cf_case cf_cases_console[];
 extern const struct cf_case cf_cases_console_ports[];

@@ -19,6 +19,8 @@ static const struct space spaces[] = {
 	{ 4, 0, 0, 0 },
 	{ 18, 136, 0, 2 }, /* select, subsel */
 	{ 19, 8, 0, 0 },
+	{ 34, 0, 0, 0 },
+	{ 45, 32, 0, 0 },
 };
 
 static const struct space *space(struct cf *c)

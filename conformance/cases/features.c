@@ -25,6 +25,8 @@ static const struct class_bits classes[] = {
 	{ 3, BITS(0, 2) },
 	{ 4, 0 },
 	{ 19, BITS(0, 2) },
+	{ 34, BIT(0) },
+	{ 45, 0 },
 	{ 36, BITS(0, 3) },
 };
 

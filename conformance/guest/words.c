@@ -21,7 +21,9 @@ const char *words_class(uint16_t id)
 		{ 17, "rtc" },
 		{ 18, "input" },
 		{ 19, "vsock" },
+		{ 34, "i2c" },
 		{ 36, "can" },
+		{ 45, "spi" },
 	};
 
 	for (unsigned i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)

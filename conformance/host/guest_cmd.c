@@ -26,7 +26,7 @@ struct guest_args {
 
 static const char *const platform_words[] = { "avp", "microvm", "q35", "virt", NULL };
 static const char *const transport_words[] = { "all", "pci", "mmio", NULL };
-static const char *const type_words[] = { "platform", "blk", "can", "net", "console", "rng", "rtc",
+static const char *const type_words[] = { "platform", "blk", "can", "i2c", "net", "console", "rng", "rtc", "spi",
 	"vsock", NULL };
 
 /* clang-format off */
@@ -36,7 +36,8 @@ static const struct opt options[] = {
 	{ .name = "transport", .type = OPT_ENUM, .offset = OWN(transport), .def = "all",
 		.words = transport_words, .help = "how devices are attached; all: one run for each" },
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
-		.help = "only devices of these types: platform, blk, can, net, console, rng, rtc, vsock" },
+		.help = "only devices of these types: platform, blk, can, i2c, net, console, rng, rtc, "
+			"spi, vsock" },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
 		.help = "only cases whose names fit this pattern, as vq.*" },
 	{ .name = "skip", .type = OPT_LIST, .offset = OWN(choice.skip),
@@ -120,8 +121,8 @@ static int check_types(const struct opt_list *types, struct err *e)
 			word++;
 		if (!*word)
 			return err_set(e, -EINVAL,
-				"no type '%s'; there are platform, blk, can, net, console, rng, "
-				"rtc, vsock",
+				"no type '%s'; there are platform, blk, can, i2c, net, console, "
+				"rng, rtc, spi, vsock",
 				types->v[i]);
 	}
 	return 0;

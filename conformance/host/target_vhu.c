@@ -27,9 +27,9 @@
 #define MESSAGES_MIN 1000u /* milliseconds that a back-end has at least for a message */
 
 static const uint16_t type_ids[] = { 1, 2, 3, 4, 5, 8, 16, 18, 19, 20, 24, 25, 26, 32, 34, 36, 41,
-	17 };
+	17, 45 };
 static const char *const type_names[] = { "net", "blk", "console", "rng", "balloon", "scsi", "gpu",
-	"input", "vsock", "crypto", "mem", "snd", "fs", "scmi", "i2c", "can", "gpio", "rtc" };
+	"input", "vsock", "crypto", "mem", "snd", "fs", "scmi", "i2c", "can", "gpio", "rtc", "spi" };
 
 /* A back-end: where it listens, and the process if it is ours. */
 struct backend {

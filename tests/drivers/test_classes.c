@@ -12,11 +12,13 @@
 #include "drivers/can.h"
 #include "drivers/console.h"
 #include "drivers/gpio.h"
+#include "drivers/i2c.h"
 #include "drivers/input.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
 #include "drivers/scmi.h"
+#include "drivers/spi.h"
 #include "drivers/vsock.h"
 #include "machine.h"
 #include "tap.h"
@@ -782,8 +784,67 @@ static void input(struct tap *t)
 	machine_close(m);
 }
 
+static void i2c(struct tap *t)
+{
+	struct machine *m = seen(machine_open(kind, &vdev_i2c, "devices",
+		"0x50 eeprom size=4K page=32 write-time=0ms", "devices", "0x48 lm75 temp=-3",
+		NULL));
+	uint8_t page[2 + 32] = { 0x01, 0x00 }, in[DRV_I2C_DATA + 1] = { 0 };
+	unsigned failed = 9;
+	struct drv_i2c i;
+
+	REQUIRE(t, !drv_i2c_open(&i, m->dev));
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x48, "", 1, in, 2), 0);
+	CHECK(t, in[0] == 0xfd && in[1] == 0);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x48, NULL, 0, NULL, 0), 0);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x49, NULL, 0, NULL, 0), DRV_ERROR);
+	memset(page + 2, 0x42, 32);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x50, page, sizeof(page), NULL, 0), 0);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x50, page, 2, in, DRV_I2C_DATA), 0);
+	CHECK(t, in[0] == 0x42 && in[31] == 0x42 && in[32] == 0xff);
+	/* The third message fails, and the fourth is not executed. */
+	struct drv_i2c_msg msgs[] = { { page, 2, 0x50, false }, { in, 1, 0x50, true },
+		{ page, 1, 0x51, false }, { in, 1, 0x50, true } };
+
+	CHECK_EQ(t, drv_i2c_transfer(&i, msgs, 4, &failed), DRV_ERROR);
+	CHECK_EQ(t, failed, 2);
+	CHECK_EQ(t, drv_i2c_transfer(&i, msgs, 0, NULL), DRV_INVALID);
+	CHECK_EQ(t, drv_i2c_transfer(&i, msgs, DRV_I2C_MSGS + 1, NULL), DRV_INVALID);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x80, page, 1, NULL, 0), DRV_INVALID);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x50, NULL, 0, in, DRV_I2C_DATA + 1), DRV_INVALID);
+	CHECK_EQ(t, drv_i2c_write_read(&i, 0x50, page, 2, in, 1), 0);
+	machine_close(m);
+}
+
+static void spi(struct tap *t)
+{
+	struct machine *m = seen(machine_open(kind, &vdev_spi, "devices", "0 loopback", "devices",
+		"2 flash size=64K", "max-frequency", "1000000", NULL));
+	struct drv_spi_head head = { .bits_per_word = 8, .cs_change = 1, .freq = 1000000 };
+	uint8_t out[DRV_SPI_DATA + 1], in[DRV_SPI_DATA + 1];
+	struct drv_spi s;
+
+	REQUIRE(t, !drv_spi_open(&s, m->dev));
+	CHECK(t, s.config.cs_max_number == 3 && s.config.max_freq_hz == 1000000);
+	for (unsigned k = 0; k < sizeof(out); k++)
+		out[k] = (uint8_t)(k * 3);
+	CHECK_EQ(t, drv_spi_transfer(&s, &head, out, in, DRV_SPI_DATA), 0);
+	CHECK(t, !memcmp(out, in, DRV_SPI_DATA));
+	CHECK_EQ(t, drv_spi_transfer(&s, &head, out, in, DRV_SPI_DATA + 1), DRV_INVALID);
+	head.chip_select_id = 1;
+	CHECK_EQ(t, drv_spi_transfer(&s, &head, out, in, 4), DRV_ERROR);
+	head.chip_select_id = 2;
+	CHECK_EQ(t, drv_spi_transfer(&s, &head, "\x9f\0\0\0", in, 4), 0);
+	CHECK(t, in[1] == 0xef && in[3] == 16);
+	head.freq++;
+	CHECK_EQ(t, drv_spi_transfer(&s, &head, out, in, 4), DRV_REFUSED);
+	machine_close(m);
+}
+
 static void run(struct tap *t)
 {
+	TAP_RUN(t, i2c);
+	TAP_RUN(t, spi);
 	TAP_RUN(t, gpio);
 	TAP_RUN(t, rng);
 	TAP_RUN(t, scmi);

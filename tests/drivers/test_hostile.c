@@ -3,10 +3,12 @@
 #include "drivers/blk.h"
 #include "drivers/console.h"
 #include "drivers/gpio.h"
+#include "drivers/i2c.h"
 #include "drivers/net.h"
 #include "drivers/rng.h"
 #include "drivers/rtc.h"
 #include "drivers/scmi.h"
+#include "drivers/spi.h"
 #include "drivers/vsock.h"
 #include "tap.h"
 #include "toy.h"
@@ -76,6 +78,79 @@ static void rng(struct tap *t)
 		buf = toy.mem + TOY_MEM - 16; /* then the memory ends */
 		REQUIRE(t, !drv_rng_open(&rng, toy.dev));
 		CHECK_EQ(t, drv_rng_read(&rng, buf, 16, toy.now + SECOND), cases[i].result);
+		toy_close(&toy);
+	}
+}
+
+/* A message of two bytes that is read: data, and the status behind it. */
+static void i2c(struct tap *t)
+{
+	static const struct {
+		uint8_t bytes[3];
+		struct answer a;
+		int result;
+	} cases[] = {
+		{ { 1, 2, 0 }, { .used = -1, .id = -1 }, 0 },
+		{ { 1, 2, 1 }, { .used = -1, .id = -1 }, DRV_ERROR },
+		{ { 1, 2, 1 }, { .used = 1, .id = -1 }, DRV_ERROR },
+		{ { 1, 2, 2 }, { .used = -1, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 0, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 2, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 4, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 3, .id = 60000 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .keep = true }, DRV_TIMEOUT },
+	};
+
+	for (unsigned k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
+		struct answer a = cases[k].a;
+		struct drv_i2c i;
+		struct toy toy;
+		uint8_t *in;
+
+		a.data = cases[k].bytes;
+		a.len = 3;
+		lying(&toy, DRV_ID_I2C, &a);
+		in = toy.mem + TOY_MEM - 2;
+		in[0] = in[1] = 0xa5;
+		REQUIRE(t, !drv_i2c_open(&i, toy.dev));
+		CHECK_EQ(t, drv_i2c_write_read(&i, 0x50, NULL, 0, in, 2), cases[k].result);
+		CHECK_EQ(t, in[0], cases[k].result ? 0xa5 : 1);
+		toy_close(&toy);
+	}
+}
+
+static void spi(struct tap *t)
+{
+	static const struct {
+		uint8_t bytes[3];
+		struct answer a;
+		int result;
+	} cases[] = {
+		{ { 1, 2, 0 }, { .used = -1, .id = -1 }, 0 },
+		{ { 1, 2, 1 }, { .used = -1, .id = -1 }, DRV_REFUSED },
+		{ { 1, 2, 2 }, { .used = -1, .id = -1 }, DRV_ERROR },
+		{ { 1, 2, 3 }, { .used = -1, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 1, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 4, .id = -1 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .used = 3, .id = 60000 }, DRV_BROKEN },
+		{ { 1, 2, 0 }, { .keep = true }, DRV_TIMEOUT },
+	};
+
+	for (unsigned k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
+		struct drv_spi_head head = { .bits_per_word = 8 };
+		struct answer a = cases[k].a;
+		struct drv_spi s;
+		struct toy toy;
+		uint8_t *in;
+
+		a.data = cases[k].bytes;
+		a.len = 3;
+		lying(&toy, DRV_ID_SPI, &a);
+		in = toy.mem + TOY_MEM - 2;
+		in[0] = in[1] = 0xa5;
+		REQUIRE(t, !drv_spi_open(&s, toy.dev));
+		CHECK_EQ(t, drv_spi_transfer(&s, &head, NULL, in, 2), cases[k].result);
+		CHECK_EQ(t, in[0], cases[k].result ? 0xa5 : 1);
 		toy_close(&toy);
 	}
 }
@@ -697,6 +772,37 @@ static void use_rng(struct toy *toy)
 		drv_rng_read(&rng, toy->mem + TOY_MEM - 100, 100, toy->now + SECOND);
 }
 
+static void use_i2c(struct toy *toy)
+{
+	uint8_t *end = toy->mem + TOY_MEM - 64;
+	struct drv_i2c i;
+
+	if (drv_i2c_open(&i, toy->dev))
+		return;
+	i.timeout = SECOND / 100;
+	for (unsigned k = 0; k < 20; k++) {
+		struct drv_i2c_msg msgs[] = { { end, 64, 0x50, false }, { end, 64, 0x50, true },
+			{ end, 0, 0x51, false } };
+
+		drv_i2c_transfer(&i, msgs, 1 + toy_rand(toy, 3), NULL);
+		drv_i2c_write_read(&i, 0x48, end, 1, end + 62, 2);
+	}
+}
+
+static void use_spi(struct toy *toy)
+{
+	struct drv_spi_head head = { .bits_per_word = 8 };
+	uint8_t *end = toy->mem + TOY_MEM - DRV_SPI_DATA;
+	struct drv_spi s;
+
+	if (drv_spi_open(&s, toy->dev))
+		return;
+	s.timeout = SECOND / 100;
+	for (unsigned k = 0; k < 20; k++)
+		drv_spi_transfer(&s, &head, toy_rand(toy, 2) ? end : NULL, end,
+			1 + toy_rand(toy, DRV_SPI_DATA));
+}
+
 static void use_rtc(struct toy *toy)
 {
 	struct drv_rtc_clock clock;
@@ -762,7 +868,8 @@ static void fuzz(struct tap *t)
 	} classes[] = { { DRV_ID_BLK, use_blk }, { DRV_ID_NET, use_net },
 		{ DRV_ID_CONSOLE, use_console }, { DRV_ID_VSOCK, use_vsock },
 		{ DRV_ID_RNG, use_rng }, { DRV_ID_RTC, use_rtc }, { DRV_ID_GPIO, use_gpio },
-		{ DRV_ID_SCMI, use_scmi } };
+		{ DRV_ID_SCMI, use_scmi },
+		{ DRV_ID_I2C, use_i2c }, { DRV_ID_SPI, use_spi } };
 	unsigned rounds = getenv("DRV_FUZZ") ? (unsigned)atoi(getenv("DRV_FUZZ")) : 500;
 	unsigned done = 0;
 
@@ -795,6 +902,8 @@ int main(void)
 	struct tap t = { 0 };
 
 	TAP_RUN(&t, rng);
+	TAP_RUN(&t, i2c);
+	TAP_RUN(&t, spi);
 	TAP_RUN(&t, rtc);
 	TAP_RUN(&t, gpio);
 	TAP_RUN(&t, gpio_events);
