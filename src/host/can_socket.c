@@ -73,8 +73,11 @@ static void set_state(struct can_socket *s, bool up, const char *why)
 static int bind_to(struct can_socket *s, int ifindex)
 {
 	struct sockaddr_can addr = { .can_family = AF_CAN, .can_ifindex = ifindex };
+	const struct can_filter all = { 0, 0 };
 
-	if (bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)))
+	/* Linux forgets the filter when an interface is removed, and lets nothing through then. */
+	if (setsockopt(s->fd, SOL_CAN_RAW, CAN_RAW_FILTER, &all, sizeof(all)) ||
+		bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return -errno;
 	s->ifindex = ifindex;
 	return 0;
