@@ -62,7 +62,9 @@ static uint8_t set_value(struct gpio_line *l, uint32_t value)
 	l->value = value;
 	if (l->direction != GPIO_OUT || !gpio_line_apply(l))
 		return GPIO_STATUS_OK;
+	/* A chip that is gone gets what the guest believes when it is back. */
 	l->value = before;
+	gpio_line_apply(l);
 	return GPIO_STATUS_ERR;
 }
 

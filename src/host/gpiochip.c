@@ -262,9 +262,9 @@ static void come_back(struct gpiochip *c)
 	if (!c->chip)
 		return;
 	log_info(c->set->log, "GPIO chip %s is back", c->name);
-	tell(c, "host-back");
 	for (struct chipline *l = c->lines; l && c->chip; l = l->next)
 		restore(l);
+	tell(c, "host-back");
 }
 
 /* A chip whose lines nobody moves has no other way to say that it is gone. */

@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux's gpio-virtio and the libgpiod tools: lines of two guests that are wired to each other, and our lines of a host's
+chip on a kernel that simulates one. usage: test_gpio.py AVP TEST_HOST"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import vehicle  # noqa: E402
+
+BODY = "lines=key sim in,,gap 2,,door wire:door,,'Red LED Vdd' sim"
+CLUSTER = "lines=door wire:door in,,lamp wire:lamp out=0,,button wire:button"
+
+
+def tell(panel, *words):
+    """A command of the operator; what he is answered."""
+    answer = panel.ask("\0".join(["tell", "1", *words]), "told")
+    vehicle.expect("text" in answer, answer)
+    return answer["text"]
+
+
+def chip(guest):
+    """Ours, by its driver's label."""
+    return guest.until("gpiodetect", r"(gpiochip\d+) \[[^\n]*\] \((\d+) lines\)")
+
+
+def test_names_and_directions(body):
+    found = chip(body)
+    vehicle.expect(found[2] == "5", found[0])
+    info = body.run("gpioinfo " + found[1])
+    for line, name in ((0, '"key"'), (1, "unnamed"), (2, "unnamed"), (3, '"door"'), (4, '"Red LED Vdd"')):
+        vehicle.expect(re.search(rf"line +{line}: +{name} ", info), info)
+    body.run(f"gpiofind 'Red LED Vdd' | grep -x '{found[1]} 4'")
+
+
+def test_values(body, panel):
+    name = chip(body)[1]
+    vehicle.expect(body.run(f"gpioget {name} 0") == "0\n", "the key is not 0")
+    tell(panel, "port", "body", "set", "key", "1")
+    vehicle.expect(body.run(f"gpioget {name} 0") == "1\n", "the key is not 1")
+    tell(panel, "port", "body", "set", "key", "0")
+    status, text = body.ask(f"gpioset {name} 0=1")
+    vehicle.expect(status != 0, "a line that is an input only was set: " + text)
+    status, text = body.ask(f"gpioget {name} 1")
+    vehicle.expect(status != 0, "a line that is not there was read: " + text)
+
+
+def test_wire(body, cluster):
+    """gpioset drives the line until its input ends."""
+    out, into = chip(body)[1], chip(cluster)[1]
+    for level in "1010":
+        body.start(f"gpioset -m time -s 2 {out} 3={level}")
+        cluster.until(f"gpioget {into} 0", f"^{level}$")
+        vehicle.expect(body.finish()[0] == 0, "gpioset failed")
+    cluster.until(f"gpioget {into} 0", "^0$")
+
+
+def test_interrupts(body, cluster, panel):
+    """Each edge that one guest makes is an event of the other, in order and with the right kind."""
+    out, into = chip(body)[1], chip(cluster)[1]
+    before = panel.stats()["ports"]["cluster"]["irqs"]
+    cluster.start(f"timeout 50 gpiomon -n 6 {into} 0")
+    deadline = time.monotonic() + 30
+    while "irq=both" not in tell(panel, "port", "cluster", "get", "door"):
+        vehicle.expect(time.monotonic() < deadline, "gpiomon does not enable the interrupt")
+        time.sleep(0.1)
+    for level in (1, 0, 1, 0, 1, 0):
+        tell(panel, "set", "door", str(level))
+        time.sleep(0.3)  # so that edges do not fall together, as an interrupt that is masked remembers one
+    status, text = cluster.finish()
+    kinds = re.findall(r"(RISING|FALLING)", text)
+    vehicle.expect(status == 0 and kinds == ["RISING", "FALLING"] * 3, f"status {status}: {text}")
+    tell(panel, "set", "door", "z")
+    # And from guest to guest.
+    cluster.start(f"timeout 50 gpiomon -n 2 {into} 0")
+    while "irq=both" not in tell(panel, "port", "cluster", "get", "door"):
+        vehicle.expect(time.monotonic() < deadline + 30, "gpiomon does not enable the interrupt")
+        time.sleep(0.1)
+    body.run(f"gpioset -m time -s 1 {out} 3=1")
+    status, text = cluster.finish()
+    kinds = re.findall(r"(RISING|FALLING)", text)
+    vehicle.expect(status == 0 and kinds == ["RISING", "FALLING"], f"status {status}: {text}")
+    vehicle.expect(panel.stats()["ports"]["cluster"]["irqs"] >= before + 8, panel.stats())
+    # gpiomon is done: the interrupt is disabled again.
+    vehicle.expect("irq" not in tell(panel, "port", "cluster", "get", "door"), "an interrupt is left")
+
+
+def test_conflict(body, panel):
+    out = chip(body)[1]
+    tell(panel, "set", "door", "0")
+    body.run(f"gpioset {out} 3=1")
+    event = panel.wait_for(lambda e: "wire-conflict" in str(e))
+    vehicle.expect("body door drives 1" in str(event), event)
+    tell(panel, "set", "door", "z")
+
+
+def with_libraries(program, folder):
+    """Copies of a program and of all it is loaded with, under the names by which they are looked for."""
+    os.mkdir(folder)
+    text = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+    paths = [program, *re.findall(r"(/\S+) \(0x", text)]
+    return [shutil.copy(path, os.path.join(folder, os.path.basename(path))) for path in paths]
+
+
+def test_host(guest, files):
+    """Our side of a host's chip, on a kernel that simulates one (tests/gpio/test_host.c)."""
+    names = [os.path.basename(path) for path in files]
+    loader = next(name for name in names if name.startswith("ld-linux"))
+    guest.run("modprobe gpio-sim; mkdir -p /tmp /dev/shm")
+    status, text = guest.ask(f"/{loader} --library-path / /{names[0]}", 240)
+    for line in text.splitlines():
+        print("#", line)
+    vehicle.expect(status == 0 and "not ok" not in text and "SKIP" not in text and re.search(r"^ok 6 ", text, re.M), status)
+
+
+def main():
+    avp, program = sys.argv[1:3]
+    with vehicle.Bench(avp) as bench:
+        sockets = {name: bench.file(name + ".sock") for name in ("body", "cluster")}
+        panel = bench.backend("wires", "--name", "panel", "--nets", "door,lamp,button pull=up",
+                              "--port", f"name=body,socket={sockets['body']},{BODY}",
+                              "--port", f"name=cluster,socket={sockets['cluster']},{CLUSTER}")
+        files = with_libraries(program, bench.file("host"))
+        body = bench.guest(("gpio", sockets["body"]), files=files)
+        cluster = bench.guest(("gpio", sockets["cluster"]), files=files)
+        bench.case("names, gaps and directions", test_names_and_directions, body)
+        bench.case("values", test_values, body, panel)
+        bench.case("a wire between two guests", test_wire, body, cluster)
+        bench.case("interrupts across a wire", test_interrupts, body, cluster, panel)
+        bench.case("a conflict", test_conflict, body, panel)
+        bench.case("lines of a host's chip", test_host, body, files)
+
+
+main()
