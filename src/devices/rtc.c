@@ -10,6 +10,8 @@
 #include "devices/rtc_priv.h"
 
 #define VIRTIO_ID_CLOCK 17
+/* What QEMU 11 gives its front-end. */
+#define QUEUE_SIZE 1024u
 /* Requests before other work of the loop gets a turn. */
 #define TURN_MAX       64u
 #define DEFAULT_CLOCKS "utc,monotonic"
@@ -393,6 +395,7 @@ static int rtc_init(struct vdev *dev, struct err *e)
 	rtc_alarm_reset(rtc);
 	dev->features = rtc->alarm && rtc->nclocks ? FEATURE(VIRTIO_RTC_F_ALARM) : 0;
 	dev->nqueues = dev->features ? 2 : 1;
+	dev->queue_size_max = QUEUE_SIZE;
 	return 0;
 }
 

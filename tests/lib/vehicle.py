@@ -158,6 +158,12 @@ class Backend:
     def stats(self):
         return self.ask("stats", "stats")["counters"]
 
+    def tell(self, *words):
+        """The answer to an operator's command (`avp tell`)."""
+        answer = self.ask("\0".join(["tell", "1", *words, ""]), "told")
+        expect("text" in answer, f"{words}: {answer.get('error')}")
+        return answer["text"]
+
     def end(self):
         """Its exit status."""
         if self.process.poll() is None:
@@ -181,7 +187,7 @@ class Guest(Shell):
             [*qemu(program), "-accel", "tcg", *machine, "-m", memory, "-smp", "1",
              "-object", f"memory-backend-memfd,id=mem,size={memory},share=on", "-nodefaults", "-display", "none", "-no-reboot",
              "-serial", f"file:{log}.serial", "-chardev", "stdio,id=shell,signal=off",
-             "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell",
+             "-device", "virtio-serial-pci,max_ports=1", "-device", "virtconsole,chardev=shell",
              "-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", f"{words} quiet panic=-1",
              *self.frontends(devices), *options],
             stdin=theirs, stdout=theirs, stderr=open(log, "wb"))
@@ -268,6 +274,15 @@ class Bench:
             backend = Backend(self.avp, log, *args)
         self.stack.callback(backend.end)
         return backend
+
+    def medium(self, command, kind, ports, *options):
+        """A medium, `avp COMMAND`, with a port for each of `ports`: words of `--port` besides name and socket. Returns its
+        Backend, and for each port what guest() takes."""
+        sockets = [self.file(kind + ".sock") for _ in ports]
+        args = []
+        for number, (path, words) in enumerate(zip(sockets, ports)):
+            args += ["--port", f"name=g{number},socket={path}" + (f",{words}" if words else "")]
+        return self.backend(command, *options, *args), [(kind, path) for path in sockets]
 
     def device(self, kind, *options):
         """`avp device KIND`: what guest() takes; its Backend is `.backend`."""
