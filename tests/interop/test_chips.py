@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux's own drivers of I2C and SPI controllers and of the chips behind them: at24, lm75, spidev, spi-nor.
+usage: test_chips.py AVP"""
+import hashlib
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import vehicle  # noqa: E402
+from vehicle import expect  # noqa: E402
+
+EEPROM_AT = 100
+EEPROM_TEXT = "over the edge between two pages"
+
+
+class Chips:
+    def __init__(self, bench):
+        self.image, self.flash = bench.file("eeprom"), bench.file("flash")
+        with open(self.image, "wb") as f:
+            f.write(bytes(range(256)) * 16)
+        self.i2c = bench.device("i2c", "--devices", f"0x50 eeprom size=4K page=32 file={self.image}",
+                                "--devices", "0x48 lm75 temp=21.5")
+        self.spi = bench.device("spi", "--devices", "0 loopback", "--devices", f"1 flash size=1M file={self.flash}")
+        self.guest = bench.guest(self.i2c, self.spi)
+
+
+def test_i2c_detect(chips):
+    text = chips.guest.run("modprobe i2c-dev && i2cdetect -y -r 0")
+    found = re.findall(r"(?<= )[0-9a-f]{2}(?= )", "\n".join(line[3:] + " " for line in text.split("\n")[1:]))
+    expect(found == ["48", "50"], text)
+
+
+def test_i2c_eeprom(chips):
+    """The at24 driver reads and writes; the host's file has it."""
+    chips.guest.run("modprobe at24 && echo 24c32 0x50 >/sys/bus/i2c/devices/i2c-0/new_device")
+    path = "/sys/bus/i2c/devices/0-0050/eeprom"
+    text = chips.guest.run(f"dd if={path} bs=16 skip=1 count=1 2>/dev/null | hexdump -v -e '16/1 \"%02x\"'")
+    expect(bytes.fromhex(text) == bytes(range(16, 32)), text)
+    chips.guest.run(f"printf '{EEPROM_TEXT}' | dd of={path} bs=1 seek={EEPROM_AT} conv=notrunc 2>/dev/null")
+    text = chips.guest.run(f"dd if={path} bs=1 skip={EEPROM_AT} count={len(EEPROM_TEXT)} 2>/dev/null")
+    expect(text == EEPROM_TEXT, text)
+    with open(chips.image, "rb") as f:
+        f.seek(EEPROM_AT)
+        expect(f.read(len(EEPROM_TEXT)) == EEPROM_TEXT.encode(), "the file of the host is not what was written")
+
+
+def test_i2c_temperature(chips):
+    """The lm75 driver's hwmon file follows the operator."""
+    chips.guest.run("modprobe lm75 && echo lm75 0x48 >/sys/bus/i2c/devices/i2c-0/new_device")
+    path = chips.guest.run("echo /sys/bus/i2c/devices/0-0048/hwmon/hwmon*/temp1_input").strip()
+    chips.guest.until(f"cat {path}", r"^21500$")
+    chips.i2c.backend.tell("0x48", "temp", "85.5")
+    chips.guest.until(f"cat {path}", r"^85500$")
+
+
+def test_spi_loopback(chips):
+    # The status of these tools says nothing.
+    chips.guest.run("spi-config -d /dev/spidev0.0 -m 0 -s 1000000; head -c 2000 /dev/urandom >/tmp/out; "
+                    "spi-pipe -d /dev/spidev0.0 -b 100 </tmp/out >/tmp/in; cmp /tmp/in /tmp/out")
+    expect(chips.spi.backend.stats()["transfers"] >= 20, chips.spi.backend.stats())
+
+
+def test_spi_flash(chips):
+    """The spi-nor driver identifies the flash, erases, writes and reads it."""
+    chip = "/sys/bus/spi/devices/spi0.1"
+    chips.guest.run("modprobe spi-nor && modprobe mtdblock && echo spi0.1 >/sys/bus/spi/drivers/spidev/unbind && "
+                    f"echo spi-nor >{chip}/driver_override && echo spi0.1 >/sys/bus/spi/drivers/spi-nor/bind")
+    expect("00100000" in chips.guest.run("cat /proc/mtd"), "no MTD of 1 MiB")
+    chips.guest.run("head -c 20000 /dev/urandom >/tmp/out && "
+                    "dd if=/tmp/out of=/dev/mtdblock0 bs=4096 seek=3 conv=fsync 2>/dev/null")
+    chips.guest.run("dd if=/dev/mtd0 bs=4096 skip=3 count=5 2>/dev/null | head -c 20000 >/tmp/in && cmp /tmp/in /tmp/out")
+    digest = chips.guest.run("sha256sum </tmp/out").split()[0]
+    with open(chips.flash, "rb") as f:
+        f.seek(3 * 4096)
+        expect(hashlib.sha256(f.read(20000)).hexdigest() == digest, "the file of the host is not what was written")
+
+
+def main():
+    with vehicle.Bench(sys.argv[1]) as bench:
+        chips = Chips(bench)
+        bench.case("i2cdetect", test_i2c_detect, chips)
+        bench.case("an EEPROM", test_i2c_eeprom, chips)
+        bench.case("a temperature sensor", test_i2c_temperature, chips)
+        bench.case("what is sent comes back", test_spi_loopback, chips)
+        bench.case("a flash", test_spi_flash, chips)
+
+
+main()
