@@ -15,7 +15,7 @@
 #define TRACKING_IDS 65536u
 #define HELP                                                                                       \
 	"wanted is one of: key NAME [down|up], tap X Y, touch X Y [SLOT], lift [SLOT], "           \
-	"turn STEPS, set NAME VALUE..., state"
+	"turn STEPS, set NAME VALUE..., replay [start|stop], state"
 
 static void add(struct input_list *l, unsigned type, unsigned code, int32_t value)
 {
@@ -372,6 +372,12 @@ static void show_bits(FILE *f, const struct input *in, unsigned type, const uint
 			fprintf(f, " %s", input_code_name(type, i));
 }
 
+static void show_script(FILE *f, const struct input *in)
+{
+	fprintf(f, "script: %zu of %zu lines%s\n", replay_position(in->replay),
+		replay_count(in->replay), replay_playing(in->replay) ? "" : ", not playing");
+}
+
 static void show_state(FILE *f, const struct input *in)
 {
 	fprintf(f, "%s: held:", in->caps.name);
@@ -387,9 +393,21 @@ static void show_state(FILE *f, const struct input *in)
 				in->now.mt[i][ABS_MT_POSITION_X - INPUT_MT_FIRST],
 				in->now.mt[i][ABS_MT_POSITION_Y - INPUT_MT_FIRST]);
 	if (in->replay)
-		fprintf(f, "script: %zu of %zu lines%s\n", replay_position(in->replay),
-			replay_count(in->replay),
-			replay_playing(in->replay) ? "" : ", not playing");
+		show_script(f, in);
+}
+
+static int replay_command(struct input *in, unsigned argc, char **argv, FILE *answer, struct err *e)
+{
+	if (!in->replay)
+		return err_set(e, -EINVAL, "there is no script: replay is not set");
+	if (argc == 2 && !strcmp(argv[1], "start"))
+		replay_start(in->replay);
+	else if (argc == 2 && !strcmp(argv[1], "stop"))
+		replay_stop(in->replay);
+	else if (argc != 1)
+		return err_set(e, -EINVAL, "wanted is: replay [start|stop]");
+	show_script(answer, in);
+	return 0;
 }
 
 int input_command(struct vdev *dev, unsigned argc, char **argv, FILE *answer, struct err *e)
@@ -402,6 +420,8 @@ int input_command(struct vdev *dev, unsigned argc, char **argv, FILE *answer, st
 		show_state(answer, in);
 		return 0;
 	}
+	if (argc && !strcmp(argv[0], "replay"))
+		return replay_command(in, argc, argv, answer, e);
 	r = input_words(in, argc, argv, &list, e);
 	if (r)
 		return r;

@@ -378,7 +378,7 @@ static void words_are_checked(struct tap *t)
 		"key KEY_ENTER up down", "key KEY_ENTER sideways", "key REL_DIAL", "key KEY_A",
 		"turn", "turn x", "turn 1001", "turn 1 2", "tap 1 2", "touch 1 2", "set",
 		"set KEY_ENTER", "set KEY_ENTER x", "set KEY_ENTER 1 REL_DIAL", "set SYN_REPORT 0",
-		"lift 1", "lift x", "lift 0 0", "state now" };
+		"lift 1", "lift x", "lift 0 0", "state now", "replay start" };
 	static const char *const untouchable[] = { "tap 1920 0", "tap -1 0", "tap 0 1080", "tap 1",
 		"tap 1 2 3", "touch 1 2 10", "touch 1 2 -1", "touch a 2", "turn 1" };
 	struct order o;
@@ -610,6 +610,7 @@ static void write_script(struct tap *t, char path[64], const char *text)
 static void plays_a_script(struct tap *t)
 {
 	char path[64];
+	struct order o;
 	struct rig r;
 
 	write_script(t, path,
@@ -629,6 +630,9 @@ static void plays_a_script(struct tap *t)
 		{ EV_KEY, BTN_TOUCH, 0 }, SYN, { EV_ABS, ABS_MT_SLOT, 0 },
 		{ EV_ABS, ABS_MT_TRACKING_ID, 0 }, { EV_ABS, ABS_MT_POSITION_X, 1 });
 	CHECK(t, ev_now_ns() - begin >= 40 * UINT64_C(1000000));
+	CHECK_EQ(t, say(&r, "replay stop", &o), 0);
+	CHECK(t, !strcmp(o.answer, "script: 5 of 5 lines, not playing\n"));
+	CHECK_EQ(t, say(&r, "replay twice", NULL), -EINVAL);
 	/* The next driver sees it from the beginning. */
 	CHECK_EQ(t, vhud_reset(r.d), 0);
 	start(t, &r);
