@@ -45,6 +45,7 @@ const struct cf_case *const cf_case_tables[] = {
 	cf_cases_rng,
 	cf_cases_scmi,
 	cf_cases_scmi_messages,
+	cf_cases_scmi_sensor,
 	cf_cases_can,
 	cf_cases_i2c,
 	cf_cases_spi,

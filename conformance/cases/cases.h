@@ -46,6 +46,7 @@ extern const struct cf_case cf_cases_blk_load[];
 extern const struct cf_case cf_cases_rng[];
 extern const struct cf_case cf_cases_scmi[];
 extern const struct cf_case cf_cases_scmi_messages[];
+extern const struct cf_case cf_cases_scmi_sensor[];
 extern const struct cf_case cf_cases_can[];
 extern const struct cf_case cf_cases_i2c[];
 extern const struct cf_case cf_cases_spi[];

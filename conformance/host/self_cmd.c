@@ -60,6 +60,8 @@ struct config {
 };
 
 #define SCMI_SENSOR "cabin unit=celsius exponent=-1 value=21.5 async=1ms"
+#define SCMI_ACCEL  "accel axes=3 value=0.1/-0.2/9.81 min=-20 max=20 interval=5ms"
+#define SCMI_WAVE   "wave source=sine from=-1 to=1 min=-1 max=1 period=100ms interval=1ms"
 
 /* clang-format off */
 static const struct config configs[] = {
@@ -143,6 +145,7 @@ static const struct config configs[] = {
 			"gpu state=on", "--perf", "cpu levels=400:50:20/800:210:20/1200:400:20",
 			"--resets", "camera", "--voltages", "a-name-that-is-rather-long levels=1/2",
 			"--powercaps", "soc caps=1000/15000/100", "--sensors", SCMI_SENSOR,
+			"--sensors", SCMI_ACCEL, "--sensors", SCMI_WAVE,
 			"--system-power", "true" } },
 	{ "spi", "spi",
 		{ "--fact", "loopback=1" },
