@@ -23,6 +23,7 @@ const char *words_class(uint16_t id)
 		{ 19, "vsock" },
 		{ 34, "i2c" },
 		{ 36, "can" },
+		{ 41, "gpio" },
 		{ 45, "spi" },
 	};
 

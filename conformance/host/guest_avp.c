@@ -28,7 +28,7 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"      cmdline: \"blk0.serial=" PLACE_DISK_SERIAL " blk0.capacity=%" PRIu64
 		" blk1.read-only=1 net0.mac=52:54:00:c0:00:01 net1.mac=52:54:00:c0:00:02"
 		" net.mtu=1500 console.echo=1 console.ports=2 console.cols=80"
-		" console.rows=25 vsock0.cid=1001 vsock0.peer_cid=1002 %s\"\n"
+		" console.rows=25 vsock0.cid=1001 vsock0.peer_cid=1002 gpio.loop=0:2 %s\"\n"
 		"    devices:\n"
 		"      - {type: blk, image: disk0, serial: " PLACE_DISK_SERIAL "}\n"
 		"      - {type: blk, image: disk1, readonly: true}\n"
@@ -39,7 +39,8 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"      - {type: vsock, cid: 1001, peers: [1002]}\n"
 		"      - {type: vsock, cid: 1002, peers: [1001]}\n"
 		"      - {type: can, bus: body}\n"
-		"      - {type: can, bus: body}\n",
+		"      - {type: can, bus: body}\n"
+		"      - {type: gpio, lines: [lamp wire:w, gap, see wire:w]}\n",
 		vm->opts->transport, vm->image, PLACE_DISK_SIZE / 512, words);
 }
 

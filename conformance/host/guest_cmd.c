@@ -26,8 +26,8 @@ struct guest_args {
 
 static const char *const platform_words[] = { "avp", "microvm", "q35", "virt", NULL };
 static const char *const transport_words[] = { "all", "pci", "mmio", NULL };
-static const char *const type_words[] = { "platform", "blk", "can", "i2c", "net", "console", "rng", "rtc", "spi",
-	"vsock", NULL };
+static const char *const type_words[] = { "platform", "blk", "can", "gpio", "i2c", "net", "console",
+	"rng", "rtc", "spi", "vsock", NULL };
 
 /* clang-format off */
 static const struct opt options[] = {
@@ -36,7 +36,7 @@ static const struct opt options[] = {
 	{ .name = "transport", .type = OPT_ENUM, .offset = OWN(transport), .def = "all",
 		.words = transport_words, .help = "how devices are attached; all: one run for each" },
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
-		.help = "only devices of these types: platform, blk, can, i2c, net, console, rng, rtc, "
+		.help = "only devices of these types: platform, blk, can, gpio, i2c, net, console, rng, rtc, "
 			"spi, vsock" },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
 		.help = "only cases whose names fit this pattern, as vq.*" },
@@ -121,7 +121,8 @@ static int check_types(const struct opt_list *types, struct err *e)
 			word++;
 		if (!*word)
 			return err_set(e, -EINVAL,
-				"no type '%s'; there are platform, blk, can, i2c, net, console, "
+				"no type '%s'; there are platform, blk, can, gpio, i2c, net, "
+				"console, "
 				"rng, rtc, spi, vsock",
 				types->v[i]);
 	}
