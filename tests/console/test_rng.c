@@ -10,10 +10,10 @@
 #include "base/util.h"
 #include "devices/devices.h"
 #include "host/entropy.h"
+#include "lib/ring_cases.h"
 #include "lib/vhud_server.h"
 #include "tap.h"
 
-#define EVENT_IDX  (FEATURE(VIRTIO_F_EVENT_IDX) | FEATURE(VIRTIO_F_INDIRECT_DESC))
 #define COUNT_STEP 4u /* bytes per number in a FIFO of numbers */
 
 struct rig {
@@ -313,10 +313,7 @@ static void works_in_the_jail(struct tap *t)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(struct tap *t);
-	} cases[] = {
+	static const struct ring_case cases[] = {
 		{ "fills a request", fills_a_request },
 		{ "serves many single requests", serves_many_single_requests },
 		{ "odd buffers", odd_buffers },
@@ -327,18 +324,9 @@ int main(void)
 		{ "no byte is given twice", no_byte_is_given_twice },
 		{ "waits for a slow source", waits_for_a_slow_source },
 	};
-	static const uint64_t rings[] = { 0, EVENT_IDX, EVENT_IDX | FEATURE(VIRTIO_F_RING_PACKED) };
-	static const char *const names[] = { "split", "split event index", "packed" };
 	struct tap t = { 0 };
-	char name[80];
 
-	for (unsigned k = 0; k < ARRAY_LEN(rings); k++) {
-		ring = rings[k];
-		for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-			snprintf(name, sizeof(name), "%s: %s", names[k], cases[i].name);
-			tap_run(&t, name, cases[i].fn);
-		}
-	}
+	tap_run_rings(&t, cases, ARRAY_LEN(cases), &ring);
 	TAP_RUN(&t, rate_counts_with_a_clock_of_its_own);
 	TAP_RUN(&t, sources_are_checked);
 	TAP_RUN(&t, hardware_sources_give_bytes);

@@ -8,8 +8,8 @@
 #include "base/util.h"
 #include "bus.h"
 #include "devices/devices.h"
+#include "lib/ring_cases.h"
 
-#define EVENT_IDX (FEATURE(VIRTIO_F_EVENT_IDX) | FEATURE(VIRTIO_F_INDIRECT_DESC))
 #define CHIPS                                                                                      \
 	"devices", "0x50 eeprom size=4K page=32 write-time=0ms", "devices", "0x48 lm75 temp=21.5", \
 		"devices", "0x20 registers"
@@ -613,10 +613,7 @@ static void works_in_the_jail(struct tap *t)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(struct tap *t);
-	} cases[] = {
+	static const struct ring_case cases[] = {
 		{ "only chips acknowledge", only_chips_acknowledge },
 		{ "odd addresses are not acknowledged", odd_addresses_are_not_acknowledged },
 		{ "wrong requests get an error", wrong_requests_get_an_error },
@@ -629,18 +626,9 @@ int main(void)
 		{ "long groups, and many", long_groups_and_many },
 		{ "a reset ends a group", a_reset_ends_a_group },
 	};
-	static const uint64_t rings[] = { 0, EVENT_IDX, EVENT_IDX | FEATURE(VIRTIO_F_RING_PACKED) };
-	static const char *const names[] = { "split", "split event index", "packed" };
 	struct tap t = { 0 };
-	char name[80];
 
-	for (unsigned k = 0; k < ARRAY_LEN(rings); k++) {
-		ring = rings[k];
-		for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-			snprintf(name, sizeof(name), "%s: %s", names[k], cases[i].name);
-			tap_run(&t, name, cases[i].fn);
-		}
-	}
+	tap_run_rings(&t, cases, ARRAY_LEN(cases), &ring);
 	TAP_RUN(&t, eeprom_keeps_bytes);
 	TAP_RUN(&t, eeprom_pages_wrap);
 	TAP_RUN(&t, eeprom_needs_the_stop);

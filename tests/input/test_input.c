@@ -8,13 +8,13 @@
 
 #include "base/util.h"
 #include "devices/devices.h"
+#include "lib/ring_cases.h"
 #include "lib/vhud_server.h"
 #include "tap.h"
 
-#define EVENTQ	  0
-#define STATUSQ	  1
-#define QUEUE	  64u /* entries of the queues */
-#define EVENT_IDX (FEATURE(VIRTIO_F_EVENT_IDX) | FEATURE(VIRTIO_F_INDIRECT_DESC))
+#define EVENTQ	0
+#define STATUSQ 1
+#define QUEUE	64u /* entries of the queues */
 
 struct event {
 	uint16_t type, code;
@@ -695,10 +695,7 @@ static void process(struct tap *t)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(struct tap *t);
-	} cases[] = {
+	static const struct ring_case cases[] = {
 		{ "keys", keys },
 		{ "touches", touches },
 		{ "dial", dial },
@@ -711,10 +708,7 @@ int main(void)
 		{ "wrong buffers", wrong_buffers },
 		{ "odd buffers", odd_buffers },
 	};
-	static const uint64_t rings[] = { 0, EVENT_IDX, EVENT_IDX | FEATURE(VIRTIO_F_RING_PACKED) };
-	static const char *const names[] = { "split", "split event index", "packed" };
 	struct tap t = { 0 };
-	char name[80];
 
 	TAP_RUN(&t, shows_itself);
 	TAP_RUN(&t, no_other_selections);
@@ -724,13 +718,7 @@ int main(void)
 	TAP_RUN(&t, words_are_checked);
 	TAP_RUN(&t, plays_a_script);
 	TAP_RUN(&t, scripts_are_checked);
-	for (unsigned k = 0; k < ARRAY_LEN(rings); k++) {
-		ring = rings[k];
-		for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-			snprintf(name, sizeof(name), "%s: %s", names[k], cases[i].name);
-			tap_run(&t, name, cases[i].fn);
-		}
-	}
+	tap_run_rings(&t, cases, ARRAY_LEN(cases), &ring);
 	TAP_RUN(&t, process);
 	return tap_done(&t);
 }

@@ -8,11 +8,11 @@
 #include "base/words.h"
 #include "devices/devices.h"
 #include "devices/spi_priv.h"
+#include "lib/ring_cases.h"
 #include "lib/vhud_server.h"
 #include "tap.h"
 
-#define EVENT_IDX (FEATURE(VIRTIO_F_EVENT_IDX) | FEATURE(VIRTIO_F_INDIRECT_DESC))
-#define NONE	  0xff /* what a result is before */
+#define NONE 0xff /* what a result is before */
 
 struct rig {
 	struct vhud_server srv;
@@ -679,10 +679,7 @@ static void works_in_the_jail(struct tap *t)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*fn)(struct tap *t);
-	} cases[] = {
+	static const struct ring_case cases[] = {
 		{ "unsupported parameters", unsupported_parameters },
 		{ "wrong lengths", wrong_lengths },
 		{ "no room for a result needs a reset", no_room_for_a_result_needs_a_reset },
@@ -690,18 +687,9 @@ int main(void)
 		{ "loopback", loopback },
 		{ "flash with cs_change", flash_with_cs_change },
 	};
-	static const uint64_t rings[] = { 0, EVENT_IDX, EVENT_IDX | FEATURE(VIRTIO_F_RING_PACKED) };
-	static const char *const names[] = { "split", "split event index", "packed" };
 	struct tap t = { 0 };
-	char name[80];
 
-	for (unsigned k = 0; k < ARRAY_LEN(rings); k++) {
-		ring = rings[k];
-		for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-			snprintf(name, sizeof(name), "%s: %s", names[k], cases[i].name);
-			tap_run(&t, name, cases[i].fn);
-		}
-	}
+	tap_run_rings(&t, cases, ARRAY_LEN(cases), &ring);
 	TAP_RUN(&t, configuration);
 	TAP_RUN(&t, loopback_of_words);
 	TAP_RUN(&t, loop_mode);
