@@ -45,7 +45,7 @@ static const struct config_layout {
 	{ 26, 44, 0, 0 },  /* fs */
 	{ 36, 2, 0, 0 },   /* can */
 	{ 41, 8, 0, 0 },   /* gpio */
-	{ 45, 28, 0, 0 },  /* spi */
+	{ 45, 32, 0, 0 },  /* spi */
 };
 
 static struct frontend *to_frontend(struct vbackend *b)
