@@ -251,6 +251,25 @@ static int add_item(struct gpio *g, const char *text, struct err *e)
 	return 0;
 }
 
+int gpio_check_item(const char *text, char net[WIRES_NAME_MAX + 1], struct err *e)
+{
+	autofree char *copy = strdup(text);
+	long gap = parse_gap(text, e);
+	struct item it;
+	int r = gap < 0 ? (int)gap : 0;
+
+	net[0] = 0;
+	if (!copy)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (!gap)
+		r = parse_item(&it, copy, e);
+	if (r)
+		return err_prefix(e, "line \"%.80s\"", text);
+	if (!gap && !strncmp(it.behind, "wire:", 5))
+		snprintf(net, WIRES_NAME_MAX + 1, "%s", it.behind + 5);
+	return 0;
+}
+
 /* How many lines the list has. */
 static int count(const struct gpio *g, unsigned *n, struct err *e)
 {

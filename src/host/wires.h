@@ -94,6 +94,8 @@ int wires_start(struct wires *w, struct err *e);
 
 /* One net as a text of the key `nets`. -EINVAL with a reason, also for a name that is there. */
 int wires_add(struct wires *w, const char *text, struct wire **wire, struct err *e);
+/* Reads such a text without adding anything; `name` gets the net's. -EINVAL with a reason. */
+int wires_check_net(const char *text, char name[WIRES_NAME_MAX + 1], struct err *e);
 /* Adds a net by name and properties, before wires_start(). `start` is how the operator drives it
  * at first. */
 int wires_add_net(struct wires *w, const char *name, enum wire_pull pull, enum wire_drive start,

@@ -33,6 +33,9 @@ static int check_name(const char *name, struct err *e)
 			return err_set(e, -EINVAL,
 				"'%.64s' is no name of a net: printable ASCII without blanks and =",
 				name);
+	if (strlen(name) > WIRES_NAME_MAX)
+		return err_set(e, -EINVAL, "net '%.80s': a name has at most %u characters", name,
+			WIRES_NAME_MAX);
 	return 0;
 }
 
@@ -56,26 +59,51 @@ static int parse_property(
 		e, -EINVAL, "unknown word '%.32s'; pull=up, pull=down, float, =0 or =1", word);
 }
 
+/* Takes a net's text apart, in place. */
+static int parse_net(
+	char *text, char **name, enum wire_pull *pull, enum wire_drive *start, struct err *e)
+{
+	char *save = NULL;
+	int r;
+
+	*pull = WIRE_PULL_DOWN;
+	*start = WIRE_Z;
+	*name = strtok_r(text, " \t", &save);
+	if (!*name)
+		return err_set(e, -EINVAL, "a net without a name");
+	r = check_name(*name, e);
+	for (char *word; !r && (word = strtok_r(NULL, " \t", &save));) {
+		r = parse_property(word, pull, start, e);
+		if (r)
+			err_prefix(e, "net '%.64s'", *name);
+	}
+	return r;
+}
+
 int wires_add(struct wires *w, const char *text, struct wire **wire, struct err *e)
 {
 	autofree char *copy = strdup(text);
-	enum wire_pull pull = WIRE_PULL_DOWN;
-	enum wire_drive start = WIRE_Z;
-	char *save = NULL, *name;
-	int r;
+	enum wire_drive start;
+	enum wire_pull pull;
+	char *name;
+	int r = copy ? parse_net(copy, &name, &pull, &start, e)
+		     : err_set(e, -ENOMEM, "out of memory");
 
-	if (!copy)
-		return err_set(e, -ENOMEM, "out of memory");
-	name = strtok_r(copy, " \t", &save);
-	if (!name)
-		return err_set(e, -EINVAL, "a net without a name");
-	r = check_name(name, e);
-	for (char *word; !r && (word = strtok_r(NULL, " \t", &save));) {
-		r = parse_property(word, &pull, &start, e);
-		if (r)
-			err_prefix(e, "net '%.64s'", name);
-	}
 	return r ? r : wires_add_net(w, name, pull, start, wire, e);
+}
+
+int wires_check_net(const char *text, char out[WIRES_NAME_MAX + 1], struct err *e)
+{
+	autofree char *copy = strdup(text);
+	enum wire_drive start;
+	enum wire_pull pull;
+	char *name;
+	int r = copy ? parse_net(copy, &name, &pull, &start, e)
+		     : err_set(e, -ENOMEM, "out of memory");
+
+	if (!r)
+		snprintf(out, WIRES_NAME_MAX + 1, "%s", name);
+	return r;
 }
 
 /* The script: "1.250 door 1". */

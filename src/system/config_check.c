@@ -190,6 +190,7 @@ void conf_check(struct conf_reader *r)
 		check_medium_name(r, &c->media[i]);
 		check_sensors(r, &c->media[i].keys);
 	}
+	conf_wires_check(r);
 	conf_policy_check(r);
 	conf_thermal_check(r);
 	check_unique(r, "cid", same_number, "each VM needs its own");

@@ -94,6 +94,8 @@ void conf_after_free(void *policy);
 void conf_ready_check(struct conf_reader *r, const struct yaml_node *node, void *ready);
 /* Names in `after`, `ready` and `fallback` must be there, and have an order. */
 void conf_policy_check(struct conf_reader *r);
+/* GPIO lines and nets, and that they fit (config_wires.c). */
+void conf_wires_check(struct conf_reader *r);
 
 /* config_check.c */
 

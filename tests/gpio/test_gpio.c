@@ -561,6 +561,49 @@ static void no_room(struct tap *t)
 		}
 }
 
+/* A process that is killed, and a state file that is anything. */
+static void state(struct tap *t)
+{
+	static const uint32_t words[] = { 0, 0xffffffff, 0x300, 1 | 0x300, 3, 0x700, 0x811, 0x102,
+		0x12345678, 6 };
+	const struct vhud_opts opts = { .features = ring | F_IRQ, .nqueues = 2 };
+	char path[] = "/tmp/avp-gpio-state-XXXXXX";
+	struct vhud_proc p;
+	struct rig r;
+	int fd = mkstemp(path), response;
+
+	REQUIRE(t, fd >= 0);
+	REQUIRE(t, !vhud_spawn(&p, "gpio", "--lines", "a wire:w", "--lines", "gap", "--lines",
+			   "b wire:w in", "--state", path, NULL));
+	r.d = vhud_open(p.path);
+	REQUIRE(t, !vhud_start(r.d, &opts));
+	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
+	vhud_kill(&p);
+	REQUIRE(t, !vhud_respawn(&p) && !vhud_reconnect(r.d));
+	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), OUT << 8);
+	CHECK_EQ(t, level(&r, 2), 1);
+	for (unsigned i = 0; i < 3 * ARRAY_LEN(words); i++) {
+		vhud_kill(&p);
+		CHECK_EQ(t, pwrite(fd, &words[i / 3], 4, 4 * (i % 3)), 4);
+		REQUIRE(t, !vhud_respawn(&p) && !vhud_reconnect(r.d));
+		/* Whatever it was, the lines are in a state that a driver can ask for. */
+		CHECK_EQ(t, ask(&r, GET_DIRECTION, 1, 0), NONE << 8);
+		response = ask(&r, GET_DIRECTION, 2, 0);
+		CHECK(t, response == NONE << 8 || response == IN << 8);
+		CHECK(t, level(&r, 2) >= 0);
+	}
+	/* Of another size it is none. */
+	vhud_kill(&p);
+	CHECK_EQ(t, ftruncate(fd, 5), 0);
+	REQUIRE(t, !vhud_respawn(&p) && !vhud_reconnect(r.d));
+	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), NONE << 8);
+	vhud_close(r.d);
+	CHECK_EQ(t, vhud_spawn_end(&p), 0);
+	close(fd);
+	unlink(path);
+}
+
 static void operator(struct tap *t)
 {
 	char out[600];
@@ -666,6 +709,7 @@ int main(void)
 		TAP_RUN(&t, reset_forgets);
 		TAP_RUN(&t, malformed);
 		TAP_RUN(&t, no_room);
+		TAP_RUN(&t, state);
 		TAP_RUN(&t, operator);
 	}
 	return tap_done(&t);

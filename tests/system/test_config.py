@@ -54,6 +54,11 @@ BAD = [
     ("sensors that are described wrongly", "vms:\n  a: {boot: {kernel: k}, devices: [{type: scmi, sensors: [\"b value=x\"]}]}\n"
      "scmi-platforms:\n  p:\n    sensors:\n      - s value=1\n      - c unit=celsiu value=1\n",
      ["2:59: 'b': value=x: not a number", "7:9: 'c': unit=celsiu is not known; try celsius"]),
+    ("lines and nets that are described wrongly",
+     "vms:\n  a:\n    boot: {kernel: k}\n    devices:\n      - {type: gpio, lines: [a sim in out]}\n"
+     "      - {type: gpio, wires: w, lines: [d wire:door, gap 2, l wire:lamp]}\nwires:\n  w: {nets: [door, b pull=left]}\n",
+     ["5:30: line \"a sim in out\": in and out exclude", "6:60: w has no net 'lamp' (its key `nets`)",
+      "8:20: net 'b': unknown word 'pull=left'"]),
     ("context ID twice", "vms:\n  a: {boot: {kernel: k}, devices: [{type: vsock, cid: 3}]}\n"
      "  b: {boot: {kernel: k}, devices: [{type: vsock, cid: 0x3}]}\n", ["3:55: cid '0x3' is taken by a/vsock0 (line 2)"]),
     ("MAC twice", VM % "{type: net, mac: '52:54:00:00:00:0a'}, {type: net, mac: '52:54:00:00:00:0A'}",
