@@ -228,26 +228,51 @@ void canbus_deliver(
 	}
 }
 
+/* Takes the frame off the bus and out of its port's queue. Returns the port to be told of its fate,
+ * NULL if nobody waits for that. */
+static struct canport *take_off(struct canbus *b, struct pending *what)
+{
+	struct transmission *t = &b->tx;
+	struct canport *p = t->port;
+
+	*what = *t->what;
+	t->port = NULL;
+	if (t->what != &p->noise) {
+		unqueue(p, t->what);
+		return p->ops->sent ? p : NULL;
+	}
+	p->noise.time_ns = max_u64(what->time_ns + p->babble_ns, t->start_ns);
+	p->noise.held = false;
+	return NULL;
+}
+
 /* The frame was on the bus: others have it before its sender hears of it. */
 static void complete(struct canbus *b)
 {
-	struct transmission t = b->tx;
-	struct pending what = *t.what;
-	struct canport *p = t.port;
-	bool noise = t.what == &p->noise;
+	struct canport *p = b->tx.port;
+	struct pending what;
+	struct canport *tell = take_off(b, &what);
 
-	b->tx.port = NULL;
-	if (noise)
-		p->noise.time_ns = max_u64(what.time_ns + p->babble_ns, t.start_ns);
-	else
-		unqueue(p, t.what);
-	p->noise.held = false;
 	p->count.tx_frames++;
 	p->count.tx_bytes += what.frame.len;
 	canport_sent_ok(p);
-	canbus_deliver(b, p, &what.frame, t.end_ns);
-	if (!noise && p->ops->sent)
-		p->ops->sent(p->arg, what.cookie, true);
+	canbus_deliver(b, p, &what.frame, b->tx.end_ns);
+	if (tell)
+		tell->ops->sent(tell->arg, what.cookie, true);
+}
+
+/* The host's interface did not send the frame. It may do so yet: it is not sent again. */
+static void lose(struct canbus *b)
+{
+	struct canport *p = b->tx.port;
+	struct pending what;
+	struct canport *tell = take_off(b, &what);
+
+	b->count.errors++;
+	p->count.tx_errors++;
+	canport_sent_error(p, false);
+	if (tell)
+		tell->ops->sent(tell->arg, what.cookie, false);
 }
 
 /* It is sent again, unless that was once too often. */
@@ -294,7 +319,7 @@ void canbus_host_done(struct canbus *b, bool ok)
 	if (ok)
 		complete(b);
 	else
-		fail(b);
+		lose(b);
 	canbus_wake(b);
 }
 
