@@ -313,7 +313,8 @@ static void on_platform_event(void *arg, const char *event, const char *detail)
 static bool describes_platform(const struct scmi_config *c)
 {
 	return c->power_domains.n || c->perf.n || c->clocks.n || c->resets.n || c->voltages.n ||
-	       c->powercaps.n || c->system_power || c->devices.n || c->sensor.sensors.n;
+	       c->powercaps.n || c->system_power || c->devices.n || c->sensor.sensors.n ||
+	       c->sensor.set.replay.file || c->sensor.set.socket;
 }
 
 static int open_platform(struct scmi *s, struct err *e)
