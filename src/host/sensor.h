@@ -102,7 +102,7 @@ extern const char *const sensor_clock_words[];
 		.words = sensor_clock_words, .help = "the host's clock for time stamps" }
 /* clang-format on */
 
-/* Something for the event log: "host-gone", "host-back", "replay-ended". */
+/* Something for the event log: "host-gone", "host-back", "replay-end". */
 typedef void (*sensors_event_fn)(void *arg, const char *event, const char *detail);
 
 /* An empty set. `config` and `log` outlive it; events go to `event` with `arg`. */

@@ -159,7 +159,7 @@ static void ended(void *arg)
 {
 	struct sensors *set = arg;
 
-	sensors_event(set, "replay-ended", "%s", set->config->replay.file);
+	sensors_event(set, "replay-end", "%s", set->config->replay.file);
 }
 
 static void add_column(struct sensors *set, struct sensor *s, unsigned axis)

@@ -164,7 +164,7 @@ def test_platform_with_all_sources(folder):
     p = Platform(folder, "--replay", f"{folder}/drive.csv", "--replay-start", "now", "--sensor-socket", f"{folder}/feed",
                  "--sensor-sysfs", folder, *(word for s in sensors for word in ("--sensors", s)))
     try:
-        p.wait_for(lambda event: event["event"] == "replay-ended")
+        p.wait_for(lambda event: event["event"] == "replay-end")
         p.shows("speed", "value=2.5 ")
         p.shows("wave", "value=5 ")
         p.shows("cpu", "value=41.500 ")

@@ -380,7 +380,7 @@ static void test_recording(struct tap *t)
 	CHECK(t, s.value[0] == 15 && s.value[1] == 20 && s.value[2] == 99);
 	CHECK(t, !sensor_read(&b.sensor[0], &s) && s.value[0] == 1400);
 	CHECK_EQ(t, b.sensor[0].samples, 2);
-	CHECK(t, strstr(b.events, "replay-ended: "));
+	CHECK(t, strstr(b.events, "replay-end: "));
 	tear_down(&b);
 }
 
