@@ -88,15 +88,16 @@ uint8_t gpio_irq_set_type(struct gpio_line *l, uint32_t type)
 
 void gpio_irq_level(struct gpio_line *l, bool level)
 {
-	struct vq *vq = l->gpio->dev.queues[GPIO_EVENTQ];
+	struct vdev *dev = &l->gpio->dev;
+	bool broken = dev->status & VIRTIO_S_NEEDS_RESET;
 	bool active = is_level(l) ? level == (l->irq == GPIO_IRQ_HIGH)
 				  : l->irq & (level ? GPIO_IRQ_RISING : GPIO_IRQ_FALLING);
 
 	l->level = level;
-	if (active && l->unmasked) {
+	if (active && l->unmasked && !broken) {
 		interrupt(l);
-		vq_flush(vq);
-		vdev_check(&l->gpio->dev, GPIO_EVENTQ);
+		vq_flush(dev->queues[GPIO_EVENTQ]);
+		vdev_check(dev, GPIO_EVENTQ);
 	} else if (active && !is_level(l)) {
 		l->gpio->irqs_latched += !l->latched;
 		l->latched = true;

@@ -161,7 +161,7 @@ int chipline_use(struct chipline *l, enum chipline_use use, bool value)
 
 	l->use = use;
 	l->value = value;
-	if (!l->chip->chip)
+	if (!l->line)
 		return use == CHIPLINE_OFF ? 0 : -ENODEV;
 	r = apply(l);
 	return chip_failed(l->chip, r) ? -ENODEV : r;
@@ -188,7 +188,7 @@ int chipline_get(struct chipline *l)
 {
 	int r;
 
-	if (!l->chip->chip)
+	if (!l->line)
 		return -ENODEV;
 	if (l->is == CHIPLINE_OFF) {
 		r = peek(l);
@@ -274,7 +274,7 @@ static void check(void *arg)
 
 	if (!c->chip)
 		come_back(c);
-	else if (c->lines && gpiod_line_update(c->lines->line) && errno == ENODEV)
+	else if (c->lines && c->lines->line && gpiod_line_update(c->lines->line) && errno == ENODEV)
 		gone(c);
 	ev_timer_set(&c->check, CHECK_NS);
 }

@@ -38,8 +38,8 @@ struct chipline {
 	/* An edge: the level is `level` since then. In CHIPLINE_EDGES only, and for a chip that is
 	 * back with another level than before. */
 	void (*changed)(struct chipline *l, bool level);
-	struct gpiochip *chip; /* NULL: not open */
-	struct gpiod_line *line;
+	struct gpiochip *chip;	 /* NULL: not open */
+	struct gpiod_line *line; /* NULL: its chip is gone, or has no such line any more */
 	unsigned offset;
 	struct chipline_config config;
 	enum chipline_use use; /* what it was asked for; `value` for CHIPLINE_OUT */

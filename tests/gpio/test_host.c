@@ -329,6 +329,47 @@ static void chip_vanishes(struct tap *t)
 	rig_close(&r);
 }
 
+/* The same in a process of its own, in its jail, which no chip can be opened from again. */
+static void jailed(struct tap *t)
+{
+	const struct vhud_opts opts = { .features = F_IRQ, .nqueues = 2 };
+	struct vhud_proc p;
+	struct rig r = { .event = "" };
+
+	CHECK(t, pull(0, false));
+	if (!getenv("AVP")) {
+		tap_skip(t, "AVP is not set");
+		return;
+	}
+	REQUIRE(t, !vhud_spawn(&p, "gpio", "--lines", LINES, NULL));
+	r.d = vhud_open(p.path);
+	REQUIRE(t, r.d && !vhud_start(r.d, &opts));
+	r.line = vhud_alloc(r.d, 2);
+	r.status = vhud_alloc(r.d, 1);
+	CHECK_EQ(t, seen(2), 1);
+	CHECK_EQ(t, ask(&r, SET_VALUE, 1, 1), OK);
+	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, OUT), OK);
+	CHECK_EQ(t, seen(1), 1);
+	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, IN), OK);
+	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, NONE), OK);
+	CHECK_EQ(t, ask(&r, SET_DIRECTION, 4, IN), OK);
+	CHECK_EQ(t, level(&r, 4), 1);
+	CHECK_EQ(t, ask(&r, SET_IRQ, 0, BOTH), OK);
+	unmask(t, &r, 0);
+	CHECK(t, pull(0, true));
+	CHECK(t, returned(t, &r, VALID));
+	CHECK_EQ(t, level(&r, 0), 1);
+	CHECK(t, live(false));
+	for (unsigned i = 0; i < 500 && level(&r, 0) >= 0; i++)
+		usleep(10000);
+	CHECK(t, live(true));
+	usleep(2500000); /* it looks every second */
+	CHECK_EQ(t, level(&r, 0), -1);
+	CHECK_EQ(t, ask(&r, GET_DIRECTION, 2, 0), NONE << 8);
+	vhud_close(r.d);
+	CHECK_EQ(t, vhud_spawn_end(&p), 0);
+}
+
 static void refused(struct tap *t)
 {
 	static const struct {
@@ -375,6 +416,7 @@ int main(void)
 	TAP_RUN(&t, interrupts);
 	TAP_RUN(&t, busy);
 	TAP_RUN(&t, chip_vanishes);
+	TAP_RUN(&t, jailed);
 	live(false);
 	rmdir(CONFIG "/bank/line1");
 	rmdir(CONFIG "/bank");
