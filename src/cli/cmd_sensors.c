@@ -129,13 +129,16 @@ static void measure(void *arg)
 {
 	struct probe *p = arg;
 	struct reader *r = p->reader;
-	uint64_t start_ns = ev_now_ns(), wait_ns = p->desc.config.interval_ns, took_ns;
+	uint64_t wait_ns = p->desc.config.interval_ns, start_ns, at_ns, took_ns;
 	int64_t value[SENSOR_AXES_MAX];
 	struct err e = { 0 };
 	int ret = 0;
 
 	if (!p->files.open)
 		ret = sysfs_sensor_open(&p->files, &p->desc.config, r->args->sysfs, &e);
+	/* From beginning to beginning: no two samples are closer than the interval. */
+	start_ns = ev_now_ns();
+	at_ns = now_ns(r);
 	if (!ret)
 		ret = sysfs_sensor_read(&p->files, value, &e);
 	if (ret) {
@@ -143,7 +146,7 @@ static void measure(void *arg)
 		say_lost(p, &e);
 		wait_ns = max_u64(RETRY_NS, wait_ns);
 	} else {
-		say_values(p, value, now_ns(r));
+		say_values(p, value, at_ns);
 	}
 	took_ns = ev_now_ns() - start_ns;
 	ev_timer_set(&p->timer, wait_ns > took_ns ? wait_ns - took_ns : 0);
