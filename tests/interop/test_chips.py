@@ -21,15 +21,31 @@ class Chips:
         with open(self.image, "wb") as f:
             f.write(bytes(range(256)) * 16)
         self.i2c = bench.device("i2c", "--devices", f"0x50 eeprom size=4K page=32 file={self.image}",
-                                "--devices", "0x48 lm75 temp=21.5")
+                                "--devices", "0x48 lm75 temp=21.5", "--devices", "0x20 registers")
         self.spi = bench.device("spi", "--devices", "0 loopback", "--devices", f"1 flash size=1M file={self.flash}")
         self.guest = bench.guest(self.i2c, self.spi)
 
 
 def test_i2c_detect(chips):
-    text = chips.guest.run("modprobe i2c-dev && i2cdetect -y -r 0")
-    found = re.findall(r"(?<= )[0-9a-f]{2}(?= )", "\n".join(line[3:] + " " for line in text.split("\n")[1:]))
-    expect(found == ["48", "50"], text)
+    """By reads, and by writes of no bytes."""
+    chips.guest.run("modprobe i2c-dev")
+    for mode in ("-r", "-q"):
+        text = chips.guest.run(f"i2cdetect -y {mode} 0")
+        found = re.findall(r"(?<= )[0-9a-f]{2}(?= )", "\n".join(line[3:] + " " for line in text.split("\n")[1:]))
+        expect(found == ["20", "48", "50"], text)
+
+
+def test_i2c_registers(chips):
+    """Bytes, words and groups; the operator sees and sets the same. Nobody answers at another address."""
+    guest, tell = chips.guest, chips.i2c.backend.tell
+    guest.run("i2cset -y 0 0x20 0x10 0xa5 && i2cset -y 0 0x20 0x11 0x1234 w")
+    got = guest.run("i2ctransfer -y 0 w1@0x20 0x10 r4").split()
+    expect(got == ["0xa5", "0x34", "0x12", "0x00"], got)
+    expect("a5 34 12" in str(tell("0x20", "peek", "0x10", "3")), "the operator sees other bytes")
+    tell("0x20", "poke", "0x80", "0x42")
+    expect(guest.run("i2cget -y 0 0x20 0x80").strip() == "0x42", "what the operator wrote is not there")
+    text = guest.run("i2ctransfer -y 0 w1@0x33 0 r1")
+    expect("only 0/2 messages sent" in text, text)
 
 
 def test_i2c_eeprom(chips):
@@ -53,6 +69,10 @@ def test_i2c_temperature(chips):
     chips.guest.until(f"cat {path}", r"^21500$")
     chips.i2c.backend.tell("0x48", "temp", "85.5")
     chips.guest.until(f"cat {path}", r"^85500$")
+    expect("overtemperature" in str(chips.i2c.backend.tell("0x48")), "85.5 is not too much")
+    chips.guest.run(f"echo 90000 >{path.replace('input', 'max')}; echo 88000 >{path.replace('input', 'max_hyst')}")
+    text = str(chips.i2c.backend.tell("0x48"))
+    expect("limit=90 hysteresis=88" in text and "overtemperature" not in text, text)
 
 
 def test_spi_loopback(chips):
@@ -81,6 +101,7 @@ def main():
     with vehicle.Bench(sys.argv[1]) as bench:
         chips = Chips(bench)
         bench.case("i2cdetect", test_i2c_detect, chips)
+        bench.case("registers", test_i2c_registers, chips)
         bench.case("an EEPROM", test_i2c_eeprom, chips)
         bench.case("a temperature sensor", test_i2c_temperature, chips)
         bench.case("what is sent comes back", test_spi_loopback, chips)
