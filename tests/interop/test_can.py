@@ -92,13 +92,35 @@ def test_host_side(guest):
     vehicle.expect(status == 0 and "ok 1" in text, text)
 
 
+def test_jail(guest):
+    """A jailed bus without a pace of its own on an interface that goes and comes back: a recording goes out, frames come in."""
+    guest.run("ip link add vcan1 type vcan; ip link set vcan1 mtu 72 up; "
+              "for i in 1 2 3 4 5 6 7 8; do echo \"($i.0) can0 12$i#0$i\"; done >/tmp/drive")
+    guest.run("LD_LIBRARY_PATH=/ /avp can-bus --name jailed --host vcan1 --bitrate 0 --replay /tmp/drive --replay-start now "
+              "--log /tmp/jailed.log --port name=a,socket=/tmp/a >/tmp/jailed.out 2>&1 &")
+    guest.until("cat /tmp/jailed.out", "the interface is up")
+    guest.run("candump -L -n 2 vcan1 | grep -q '12[0-9]#0'")
+    guest.run("ip link set vcan1 down")
+    guest.until("cat /tmp/jailed.out", "host-gone")
+    guest.run("ip link del vcan1; ip link add vcan1 type vcan; ip link set vcan1 mtu 72 up")
+    guest.until("cat /tmp/jailed.out", "host-back(?s:.)*host-gone(?s:.)*host-back")
+    guest.run("cansend vcan1 7A5#ABCD")
+    guest.until("cat /tmp/jailed.log", "jailed 7A5#ABCD")
+
+
+def libraries(avp):
+    """What the program needs of libraries that a guest may not have."""
+    lines = vehicle.output("ldd", avp).splitlines()
+    return [line.split()[2] for line in lines if "=> /" in line and not re.search(r"libc\.so", line)]
+
+
 def main():
     with vehicle.Bench(sys.argv[1]) as bench:
         paths = {name: bench.file(name) for name in ("one", "two")}
         log = bench.file("body.candump")
         ports = [word for name, path in paths.items() for word in ("--port", f"name={name},socket={path}")]
         bus = bench.backend("can-bus", "--name", "body", "--log", log, *ports)
-        one, two = (bench.guest(("can", path), files=[sys.argv[2]]) for path in paths.values())
+        one, two = (bench.guest(("can", path), files=[*sys.argv[1:3], *libraries(sys.argv[1])]) for path in paths.values())
         bench.case("interfaces", test_up, one, two)
         bench.case("frames both ways", test_frames, one, two)
         bench.case("the host's log", test_log, bus, log)
@@ -106,6 +128,7 @@ def main():
         bench.case("bus-off", test_bus_off, one, two, bus)
         bench.case("a frame of the operator", test_operator, one, bus)
         bench.case("an interface of the host", test_host_side, one)
+        bench.case("a jailed bus on such an interface", test_jail, two)
 
 
 main()
