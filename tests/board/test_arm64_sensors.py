@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two stock Linux guests on the arm64 board that share a platform of sensors: scmi-hwmon and scmi_iio show each what it was
+"""Two stock Linux guests on the arm64 board that share an SCMI platform: scmi-hwmon and scmi_iio show each what it was
 granted, and both get the rows of one recording with the same time stamps. usage: test_arm64_sensors.py AVP"""
 import os
 import shutil
 import struct
 import sys
 import tempfile
+import time
 
 import arm64
 import guests
@@ -23,14 +24,19 @@ vms:
     memory: 224M
     boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyAMA0 quiet panic=-1"}
     serial: cluster.log
-    devices: [{type: console}, {type: scmi, platform: vehicle, grants: ["sensor:coolant", "sensor:accel=read"]}]
+    devices: [{type: console}, {type: scmi, platform: vehicle, grants: ["sensor:coolant", "sensor:accel=read",
+          "power:gpu", "voltage:vdd=read", "system"]}]
   gateway:
     memory: 224M
     boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyAMA0 quiet panic=-1"}
     serial: gateway.log
-    devices: [{type: console}, {type: scmi, platform: vehicle, grants: ["sensor:*"]}]
+    devices: [{type: console}, {type: scmi, platform: vehicle, grants: ["sensor:*", "clock", "power"]}]
 scmi-platforms:
   vehicle:
+    clocks: ["uart rates=24000000/48000000"]
+    power-domains: ["camera state=on", "gpu"]
+    voltages: ["vio levels=1800000", "vdd range=800000/1200000/12500 level=900000 state=on"]
+    system-power: true
     replay: drive.csv
     replay-loop: true
     sensors:
@@ -92,6 +98,44 @@ def both_get_the_same_rows_at_the_same_time(cluster, gateway):
     guests.expect(90 < sum(gaps) / len(gaps) < 110, f"rows are {gaps} ms apart, not 100")
 
 
+def domains(guest):
+    lines = guest.run("cat /sys/kernel/debug/pm_genpd/pm_genpd_summary").split("\n")
+    return {line.split()[0]: line.split()[1] for line in lines if line.startswith(("gpu", "camera"))}
+
+
+def one_platform_two_views(system, cluster, gateway):
+    """Our device tree has the protocols of each; what Linux has built in needs no more."""
+    for guest in cluster, gateway:
+        guest.run("mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug")
+    guests.expect(list(domains(cluster)) == ["gpu"], domains(cluster))
+    guests.expect(set(domains(gateway)) == {"gpu", "camera"} and domains(gateway)["camera"] == "on", domains(gateway))
+    tree = "/proc/device-tree/firmware/scmi"
+    guests.expect(set(cluster.run(f"cd {tree}; echo protocol@*").split()) == {f"protocol@{n}" for n in (11, 12, 15, 17)},
+                  cluster.run(f"ls {tree}"))
+    guests.expect(set(gateway.run(f"cd {tree}; echo protocol@*").split()) == {f"protocol@{n}" for n in (11, 14, 15)},
+                  gateway.run(f"ls {tree}"))
+    guests.expect(gateway.run("cat /sys/kernel/debug/clk/uart/clk_rate") == "24000000\n", "the clock has not 24 MHz")
+    system.ask(cmd="tell", name="vehicle", words=["clock", "uart", "rate", "48000000"])
+    gateway.until("cat /sys/kernel/debug/clk/uart/clk_rate", "^48000000$")
+    cluster.run("modprobe scmi-regulator")
+    path = cluster.until("grep -lx vdd /sys/class/regulator/*/name", r"(\S+)/name").group(1)
+    guests.expect(cluster.run(f"cat {path}/microvolts {path}/state") == "900000\nenabled\n", "vdd")
+
+
+def one_guest_shuts_down(system, cluster):
+    cluster.run("modprobe scmi_power_control")
+    told = system.ask(cmd="tell", name="cluster/scmi0", words=["shutdown", "graceful", "8s"])
+    guests.expect("told cluster" in str(told), told)
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        states = {vm["name"]: vm["state"] for vm in system.ask(cmd="ps")["vms"]}
+        if states["cluster"] not in ("running", "stopping"):
+            break
+        guests.expect(time.monotonic() < deadline, f"the guest does not end: {states}")
+        time.sleep(0.5)
+    guests.expect(states["gateway"] == "running", states)
+
+
 def main():
     arm64.need_board()
     tap = guests.Tap()
@@ -109,6 +153,8 @@ def main():
             tap.run("each guest sees what it was granted", each_sees_what_it_was_granted, *shells)
             tap.run("the operator decides", the_operator_decides, system, *shells)
             tap.run("both get the same rows at the same time", both_get_the_same_rows_at_the_same_time, *shells)
+            tap.run("one platform, two views of it", one_platform_two_views, system, *shells)
+            tap.run("one of them shuts down when it is told to", one_guest_shuts_down, system, shells[0])
         except guests.Failure as e:
             print(f"# {e}")
             tap.failed += 1
