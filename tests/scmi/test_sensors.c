@@ -261,25 +261,19 @@ static void rounding(struct tap *t)
 	rig_close(&r);
 }
 
-/* Counts the updates of a while and checks that they are what they should be. */
-static unsigned count_updates(struct tap *t, struct scmi_rig *r, uint32_t id, int ms)
+/* Takes what is there until nothing more comes; false if it does not end. */
+static bool becomes_silent(struct scmi_rig *r)
 {
-	uint64_t until = ev_now_ns() + (uint64_t)ms * 1000000;
-	unsigned n = 0;
-
-	while (ev_now_ns() < until && rig_event(r, ms)) {
-		CHECK_EQ(t, r->event_hdr, EVENT_UPDATE);
-		CHECK_EQ(t, r->event[0], 0);
-		CHECK_EQ(t, r->event[1], id);
-		n++;
-	}
-	return n;
+	for (unsigned i = 0; i < 50; i++)
+		if (!rig_event(r, SHORT_MS))
+			return true;
+	return false;
 }
 
 static void updates(struct tap *t)
 {
 	struct scmi_rig r;
-	int64_t last = 0;
+	int64_t first = 0, last = 0;
 
 	rig_open(t, &r, P2A, EVENTS, keys);
 	CHECK_EQ(t, CMD(&r, SENSOR, UPDATE_NOTIFY, CABIN, 1), SCMI_SUCCESS);
@@ -289,23 +283,24 @@ static void updates(struct tap *t)
 		CHECK_EQ(t, r.event_n, 6);
 		CHECK(t, !r.event[0] && r.event[1] == CABIN);
 		CHECK_EQ(t, value64(r.event + 2), 215);
-		/* Samples are as far apart as was configured, but for the timer. */
-		CHECK(t, value64(r.event + 4) - last > 5000000);
+		CHECK(t, value64(r.event + 4) > last);
 		last = value64(r.event + 4);
+		first = first ? first : last;
 	}
-	/* Longer apart: the first comes at once. */
+	/* Ten samples as far apart as was configured, but for the first and the last one's delay.
+	 */
+	CHECK(t, last - first > 70000000);
+	/* Now one in a second, and none of a disabled sensor. */
 	CHECK_EQ(t, CMD(&r, SENSOR, CONFIG_SET, CABIN, CONFIG(1, 0, 0, 1, 1)), SCMI_SUCCESS);
-	CHECK(t, count_updates(t, &r, CABIN, 150) <= 3);
-	/* A disabled sensor is silent, and an enabled one again. */
+	CHECK(t, becomes_silent(&r));
+	CHECK_EQ(t, CMD(&r, SENSOR, CONFIG_SET, CABIN, CONFIG(1, -2, 0, 1, 1)), SCMI_SUCCESS);
 	CHECK_EQ(t, CMD(&r, SENSOR, CONFIG_SET, CABIN, CONFIG(1, -2, 0, 1, 0)), SCMI_SUCCESS);
-	count_updates(t, &r, CABIN, 5);
-	CHECK_EQ(t, count_updates(t, &r, CABIN, SHORT_MS), 0);
+	CHECK(t, becomes_silent(&r));
 	CHECK_EQ(t, CMD(&r, SENSOR, CONFIG_SET, CABIN, CONFIG(1, -2, 0, 0, 1)), SCMI_SUCCESS);
 	REQUIRE(t, rig_event(&r, LONG_MS));
 	CHECK_EQ(t, value64(r.event + 4), 0);
 	CHECK_EQ(t, CMD(&r, SENSOR, UPDATE_NOTIFY, CABIN, 0), SCMI_SUCCESS);
-	while (rig_event(&r, SHORT_MS))
-		;
+	CHECK(t, becomes_silent(&r));
 	CHECK_EQ(t, CMD(&r, SENSOR, UPDATE_NOTIFY, ACCEL, 1), SCMI_SUCCESS);
 	REQUIRE(t, rig_event(&r, LONG_MS));
 	CHECK_EQ(t, r.event_n, 14);
@@ -376,11 +371,11 @@ static void trip_points(struct tap *t)
 static void trip_points_of_a_script(struct tap *t)
 {
 	static const char *const script[] = { "sensors",
-		"wave exponent=0 source=sine from=0 to=100 period=200ms interval=2ms", NULL };
+		"wave exponent=-6 source=sine from=0 to=100 period=200ms interval=2ms", NULL };
 	struct scmi_rig r;
 
 	rig_open(t, &r, P2A, EVENTS, script);
-	CHECK_EQ(t, CMD(&r, SENSOR, TRIP_CONFIG, 0, 3, 50, 0), SCMI_SUCCESS);
+	CHECK_EQ(t, CMD(&r, SENSOR, TRIP_CONFIG, 0, 3, 50000001, 0), SCMI_SUCCESS);
 	CHECK_EQ(t, CMD(&r, SENSOR, TRIP_NOTIFY, 0, 1), SCMI_SUCCESS);
 	for (unsigned i = 0; i < 4; i++) {
 		uint32_t before = r.event[2];
@@ -533,17 +528,18 @@ static void recording(struct tap *t)
 	fputs("time,v\n0,0\n0.05,1.39\n0.1,2.78\n", f);
 	fclose(f);
 	rig_open(t, &r, P2A, EVENTS, replayed);
+	/* It was started with the driver. */
+	for (int i = 0; i < LONG_MS && CMD(&r, SENSOR, READING, 0, 0) != SCMI_SUCCESS; i++)
+		usleep(1000);
+	CHECK(t, !rig_tell(&r, "replay stop", buf, sizeof(buf)));
 	CHECK_EQ(t, CMD(&r, SENSOR, UPDATE_NOTIFY, 0, 1), SCMI_SUCCESS);
+	CHECK(t, becomes_silent(&r));
 	CHECK(t, !rig_tell(&r, "replay start", buf, sizeof(buf)));
 	CHECK(t, strstr(buf, "replay playing record 0 of 3 length=0.100s"));
-	/* The first record of the start with the driver may be there, too. */
-	REQUIRE(t, rig_event(&r, LONG_MS));
 	for (unsigned i = 0; i < ARRAY_LEN(speed); i++) {
+		REQUIRE(t, rig_event(&r, LONG_MS));
 		CHECK_EQ(t, r.event_hdr, EVENT_UPDATE);
 		CHECK_EQ(t, value64(r.event + 2), speed[i]);
-		while (i + 1 < ARRAY_LEN(speed) && rig_event(&r, LONG_MS) &&
-			value64(r.event + 2) == speed[i])
-			;
 	}
 	CHECK(t, !rig_event(&r, SHORT_MS));
 	CHECK_EQ(t, CMD(&r, SENSOR, READING, 0, 0), SCMI_SUCCESS);

@@ -12,7 +12,7 @@
 #define PLAYED_MAX 64
 #define MS	   UINT64_C(1000000)
 /* What a busy machine may add to a point in time. */
-#define LATE_MS 2000
+#define LATE_MS 20000
 
 /* A recording of lines "SECONDS NUMBER", and what was played of it. */
 struct player {

@@ -264,7 +264,8 @@ static void test_scripts(struct tap *t)
 	c->to[0] = 1000;
 	REQUIRE(t, !start(&b));
 	CHECK(t, !sensor_read(&b.sensor[0], &before) && before.value[1] == -2);
-	for (until = ev_now_ns() + 300 * MS; ev_now_ns() < until;) {
+	until = ev_now_ns() + 5000 * MS;
+	while (ev_now_ns() < until && (low >= 750 || high <= 900 || !fell)) {
 		CHECK(t, !sensor_read(&b.sensor[1], &s));
 		low = s.value[0] < low ? s.value[0] : low;
 		high = s.value[0] > high ? s.value[0] : high;
@@ -273,7 +274,7 @@ static void test_scripts(struct tap *t)
 		fell |= s.value[0] < last;
 		last = s.value[0];
 	}
-	CHECK(t, low >= 700 && low < 800 && high > 850 && high <= 950);
+	CHECK(t, low >= 700 && low < 750 && high > 900 && high <= 950);
 	CHECK(t, fell);
 	CHECK(t, s.time_ns > before.time_ns);
 	CHECK(t, !sensor_pushes(&b.sensor[1]));
@@ -460,18 +461,15 @@ static bool connect_and_greet(struct bench *b, char *buf, size_t len)
 	return n > 0;
 }
 
-/* Sends text and gets the answer, if there is one within a short time. */
+/* Sends text and gets the answer; "" if there is none. */
 static const char *tell(struct bench *b, const char *text, char *buf, size_t len)
 {
-	uint64_t until = ev_now_ns() + 30 * MS;
-	ssize_t n = 0;
+	ssize_t n;
 
 	if (send(b->client, text, strlen(text), MSG_NOSIGNAL) < 0)
 		return "cannot send";
-	while (n <= 0 && ev_now_ns() < until) {
-		ev_run_once(b->loop, 5);
-		n = recv(b->client, buf, len - 1, MSG_DONTWAIT);
-	}
+	ev_run_once(b->loop, 0);
+	n = recv(b->client, buf, len - 1, MSG_DONTWAIT);
 	buf[n > 0 ? n : 0] = 0;
 	return buf;
 }
