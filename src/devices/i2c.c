@@ -205,6 +205,13 @@ static void adapter_gone(struct i2c *i)
 	vdev_event(&i->dev, "host-gone", "%s", i->adapter);
 }
 
+/* What adapters say if nobody acknowledges; so that ENODEV does not mean that the adapter is gone.
+ */
+static bool unacknowledged(int result)
+{
+	return result == -ENXIO || result == -EREMOTEIO || result == -ENODEV;
+}
+
 static void job_done(struct worker_job *w)
 {
 	struct i2c *i = container_of(container_of(w, struct job, job), struct i2c, job);
@@ -214,11 +221,8 @@ static void job_done(struct worker_job *w)
 	if (i->stale) {
 		close_fd(&i->fd);
 		i->stale = false;
-	} else if (result == -ENODEV) {
-		adapter_gone(i);
-		hostdev_lost(&i->hostdev, 0);
 	}
-	if (result < 0 && result != -ENXIO && result != -EREMOTEIO) {
+	if (result < 0 && !unacknowledged(result)) {
 		i->host_failures++;
 		if (log_allowed(&i->troubles, 1))
 			log_warn(i->dev.log, "a transfer on %s failed: %s", i->adapter,

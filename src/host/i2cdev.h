@@ -45,7 +45,7 @@ int i2cdev_check_free(int fd, const char *path, const struct i2c_addrs *addrs, s
 /*
  * A transfer of 1 to I2CDEV_SEGMENTS_MAX segments with repeated starts between them. Returns how
  * many segments were done, or -errno, where it is not known how far it came: -ENXIO, -EREMOTEIO
- * (no acknowledgement), -ENODEV (the adapter is gone), -EOPNOTSUPP (not in SMBus), -ETIMEDOUT, ...
+ * or -ENODEV (no acknowledgement), -EOPNOTSUPP (not in SMBus), -ETIMEDOUT, ...
  * Takes as long as the bus does, a second and more if a device holds the clock.
  */
 int i2cdev_transfer(

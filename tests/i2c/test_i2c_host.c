@@ -281,8 +281,11 @@ static void failures_reach_the_guest(struct tap *t)
 	struct bus b;
 
 	open_host(t, &b, I2C_FUNC_I2C);
-	set_int(&adapter.fail, ENXIO);
-	CHECK_EQ(t, bus_read(&b, 0x50, in, 2), I2C_ERR);
+	/* No acknowledgement, as different adapters say it. */
+	for (unsigned i = 0; i < 3; i++) {
+		set_int(&adapter.fail, (const int[]){ ENXIO, EREMOTEIO, ENODEV }[i]);
+		CHECK_EQ(t, bus_read(&b, 0x50, in, 2), I2C_ERR);
+	}
 	CHECK_EQ(t, vhud_serve_metric(&b.srv, "host_failures"), 0);
 	set_int(&adapter.fail, ETIMEDOUT);
 	CHECK_EQ(t, bus_read(&b, 0x50, in, 2), I2C_ERR);
@@ -427,22 +430,6 @@ static void the_adapter_vanishes(struct tap *t)
 	bus_close(&b);
 }
 
-/* The kernel says it is gone before its file is. */
-static void the_kernel_says_it_is_gone(struct tap *t)
-{
-	uint8_t in;
-	struct bus b;
-
-	open_host(t, &b, I2C_FUNC_I2C);
-	set_int(&adapter.fail, ENODEV);
-	CHECK_EQ(t, bus_read(&b, 0x50, &in, 1), I2C_ERR);
-	CHECK(t, happened(&b, "host-gone"));
-	set_int(&adapter.fail, 0);
-	CHECK(t, happened(&b, "host-back"));
-	CHECK_EQ(t, bus_read(&b, 0x50, &in, 1), I2C_OK);
-	bus_close(&b);
-}
-
 static void smbus_commands(struct tap *t)
 {
 	uint8_t block[34] = { 0x40 }, in[34] = { 0 };
@@ -523,7 +510,6 @@ int main(void)
 	TAP_RUN(&t, a_slow_adapter);
 	TAP_RUN(&t, closing_in_the_middle);
 	TAP_RUN(&t, the_adapter_vanishes);
-	TAP_RUN(&t, the_kernel_says_it_is_gone);
 	TAP_RUN(&t, smbus_commands);
 	TAP_RUN(&t, unusable_adapters_are_refused);
 	unlink(path);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Linux's own drivers of I2C and SPI controllers and of the chips behind them: at24, lm75, spidev, spi-nor.
-usage: test_chips.py AVP"""
+"""Linux's own drivers of I2C and SPI controllers and of the chips behind them: at24, lm75, spidev, spi-nor; and
+our devices on i2c-dev and spidev of that kernel. usage: test_chips.py AVP TEST_I2C_KERNEL"""
 import hashlib
 import os
 import re
@@ -16,14 +16,15 @@ EEPROM_TEXT = "over the edge between two pages"
 
 
 class Chips:
-    def __init__(self, bench):
+    def __init__(self, bench, programs):
         self.image, self.flash = bench.file("eeprom"), bench.file("flash")
         with open(self.image, "wb") as f:
             f.write(bytes(range(256)) * 16)
         self.i2c = bench.device("i2c", "--devices", f"0x50 eeprom size=4K page=32 file={self.image}",
                                 "--devices", "0x48 lm75 temp=21.5", "--devices", "0x20 registers")
         self.spi = bench.device("spi", "--devices", "0 loopback", "--devices", f"1 flash size=1M file={self.flash}")
-        self.guest = bench.guest(self.i2c, self.spi)
+        self.files = vehicle.with_libraries(programs, bench.file("host"))
+        self.guest = bench.guest(self.i2c, self.spi, files=self.files)
 
 
 def test_i2c_detect(chips):
@@ -97,15 +98,28 @@ def test_spi_flash(chips):
         expect(hashlib.sha256(f.read(20000)).hexdigest() == digest, "the file of the host is not what was written")
 
 
+def test_host(chips):
+    """Our devices on this kernel's adapters (tests/i2c/test_kernel.c), one of them simulated by the kernel."""
+    names = [os.path.basename(path) for path in chips.files]
+    loader = next(name for name in names if name.startswith("ld-linux"))
+    chips.guest.run(f"modprobe i2c-stub chip_addr=0x60; mkdir -p /tmp /dev/shm /lib64; [ -e /lib64/{loader} ] || cp /{loader} /lib64")
+    stub = chips.guest.until("i2cdetect -l", r"(i2c-\d+)\s.*SMBus stub").group(1)
+    status, text = chips.guest.ask(f"LD_LIBRARY_PATH=/ AVP=/{names[0]} /{names[1]} /dev/i2c-0 /dev/{stub} /dev/spidev0.0", 240)
+    for line in text.splitlines():
+        print("#", line)
+    expect(status == 0 and "not ok" not in text and re.search(r"^ok 5 ", text, re.M), status)
+
+
 def main():
     with vehicle.Bench(sys.argv[1]) as bench:
-        chips = Chips(bench)
+        chips = Chips(bench, sys.argv[1:3])
         bench.case("i2cdetect", test_i2c_detect, chips)
         bench.case("registers", test_i2c_registers, chips)
         bench.case("an EEPROM", test_i2c_eeprom, chips)
         bench.case("a temperature sensor", test_i2c_temperature, chips)
         bench.case("what is sent comes back", test_spi_loopback, chips)
         bench.case("a flash", test_spi_flash, chips)
+        bench.case("adapters and chips of a host", test_host, chips)
 
 
 main()

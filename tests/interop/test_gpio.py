@@ -4,8 +4,6 @@
 chip on a kernel that simulates one. usage: test_gpio.py AVP TEST_HOST"""
 import os
 import re
-import shutil
-import subprocess
 import sys
 import time
 
@@ -98,14 +96,6 @@ def test_conflict(body, panel):
     tell(panel, "set", "door", "z")
 
 
-def with_libraries(programs, folder):
-    """Copies of programs and of all that they are loaded with, under the names by which it is looked for."""
-    os.mkdir(folder)
-    text = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, text=True, check=True).stdout
-    paths = [*programs, *sorted(set(re.findall(r"(/\S+) \(0x", text)))]
-    return [shutil.copy(path, os.path.join(folder, os.path.basename(path))) for path in paths]
-
-
 def test_host(guest, files):
     """Our side of a host's chip, on a kernel that simulates one (tests/gpio/test_host.c)."""
     names = [os.path.basename(path) for path in files]
@@ -124,7 +114,7 @@ def main():
         panel = bench.backend("wires", "--name", "panel", "--nets", "door,lamp,button pull=up",
                               "--port", f"name=body,socket={sockets['body']},{BODY}",
                               "--port", f"name=cluster,socket={sockets['cluster']},{CLUSTER}")
-        files = with_libraries([avp, program], bench.file("host"))
+        files = vehicle.with_libraries([avp, program], bench.file("host"))
         body = bench.guest(("gpio", sockets["body"]), files=files)
         cluster = bench.guest(("gpio", sockets["cluster"]), files=files)
         bench.case("names, gaps and directions", test_names_and_directions, body)

@@ -72,6 +72,14 @@ def image(folder, arch="x86_64", *files):
         subprocess.run([f"{ROOT}/guests/linux/pack", *options, script, *files], stdout=f, check=True)
 
 
+def with_libraries(programs, folder):
+    """Copies of programs and of all that they are loaded with, under the names by which it is looked for."""
+    os.mkdir(folder)
+    text = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, text=True, check=True).stdout
+    paths = [*programs, *sorted(set(re.findall(r"(/\S+) \(0x", text)))]
+    return [shutil.copy(path, os.path.join(folder, os.path.basename(path))) for path in paths]
+
+
 class Shell:
     """The shell of a vehicle guest at the other end of a stream."""
 
