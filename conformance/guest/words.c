@@ -22,6 +22,7 @@ const char *words_class(uint16_t id)
 		{ 18, "input" },
 		{ 19, "vsock" },
 		{ 34, "i2c" },
+		{ 32, "scmi" },
 		{ 36, "can" },
 		{ 41, "gpio" },
 		{ 45, "spi" },

@@ -40,7 +40,9 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"      - {type: vsock, cid: 1002, peers: [1001]}\n"
 		"      - {type: can, bus: body}\n"
 		"      - {type: can, bus: body}\n"
-		"      - {type: gpio, lines: [lamp wire:w, gap, see wire:w]}\n",
+		"      - {type: gpio, lines: [lamp wire:w, gap, see wire:w]}\n"
+		"      - {type: scmi, clocks: [uart rates=1000000/24000000], power-domains: [gpu],\n"
+		"         perf: [cpu levels=400/800], resets: [camera latency=1ms]}\n",
 		vm->opts->transport, vm->image, PLACE_DISK_SIZE / 512, words);
 }
 

@@ -27,7 +27,7 @@ struct guest_args {
 static const char *const platform_words[] = { "avp", "microvm", "q35", "virt", NULL };
 static const char *const transport_words[] = { "all", "pci", "mmio", NULL };
 static const char *const type_words[] = { "platform", "blk", "can", "gpio", "i2c", "net", "console",
-	"rng", "rtc", "spi", "vsock", NULL };
+	"rng", "rtc", "scmi", "spi", "vsock", NULL };
 
 /* clang-format off */
 static const struct opt options[] = {
@@ -37,7 +37,7 @@ static const struct opt options[] = {
 		.words = transport_words, .help = "how devices are attached; all: one run for each" },
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
 		.help = "only devices of these types: platform, blk, can, gpio, i2c, net, console, rng, rtc, "
-			"spi, vsock" },
+			"scmi, spi, vsock" },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
 		.help = "only cases whose names fit this pattern, as vq.*" },
 	{ .name = "skip", .type = OPT_LIST, .offset = OWN(choice.skip),
@@ -123,7 +123,7 @@ static int check_types(const struct opt_list *types, struct err *e)
 			return err_set(e, -EINVAL,
 				"no type '%s'; there are platform, blk, can, gpio, i2c, net, "
 				"console, "
-				"rng, rtc, spi, vsock",
+				"rng, rtc, scmi, spi, vsock",
 				types->v[i]);
 	}
 	return 0;

@@ -28,7 +28,7 @@ static void name_target(struct guest_judge *j, const struct guest_line *l)
 		const char *name;
 	} classes[] = { { 0, "platform" }, { 1, "net" }, { 2, "blk" }, { 3, "console" },
 		{ 4, "rng" }, { 17, "rtc" }, { 18, "input" }, { 19, "vsock" }, { 34, "i2c" },
-		{ 36, "can" }, { 41, "gpio" }, { 45, "spi" } };
+		{ 32, "scmi" }, { 36, "can" }, { 41, "gpio" }, { 45, "spi" } };
 	char name[16], number[12] = "";
 
 	snprintf(name, sizeof(name), "id%u", (unsigned)min_u64(l->device, 9999));

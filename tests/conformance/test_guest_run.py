@@ -106,8 +106,8 @@ def on_avp(tap):
     tap.check({v["target"] for v in verdicts} >= CLASSES, "pci: all classes of devices were judged")
     tap.check(any(v["case"] == "blk.power.flushed" and v["verdict"] == "pass" for v in verdicts),
               "pci: what was flushed survives a power cut")
-    verdicts = judge_avp(tap, "pci", 90, "--type", "can,gpio", "--only", "can.*,gpio.*,device.*")
-    tap.check({v["target"] for v in verdicts} == {"can", "gpio"}, "pci: a CAN bus and GPIO lines were judged")
+    verdicts = judge_avp(tap, "pci", 110, "--type", "can,gpio,scmi", "--only", "can.*,gpio.*,scmi.*,device.*")
+    tap.check({v["target"] for v in verdicts} == {"can", "gpio", "scmi"}, "pci: a CAN bus, GPIO lines and SCMI were judged")
     verdicts = judge_avp(tap, "mmio", 100, "--only", MMIO, "--type", MAIN)
     tap.check({v["target"] for v in verdicts} >= CLASSES, "mmio: all classes of devices were judged")
     print(f"# {time.monotonic() - start:.0f} s in all")
