@@ -25,29 +25,32 @@ const struct opt *opt_find(const struct opt *table, const char *key)
 	return NULL;
 }
 
-/* Levenshtein distance of words of at most WORD_MAX bytes; longer ones are far from everything. */
+/* How many letters were left out, added, mistaken or swapped with their neighbour, in words of at
+ * most WORD_MAX bytes; longer ones are far from everything. */
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned row[WORD_MAX + 1];
+	unsigned rows[3][WORD_MAX + 1];
 	size_t na = strlen(a), nb = strlen(b);
 
 	if (na > WORD_MAX || nb > WORD_MAX)
 		return WORD_MAX;
 	for (unsigned j = 0; j <= nb; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 1; i <= na; i++) {
-		unsigned diagonal = row[0];
+		unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3];
+		const unsigned *before = rows[(i + 1) % 3];
 
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= nb; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+			uint64_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-			diagonal = row[j];
-			best = (unsigned)min_u64(best, row[j] + 1);
-			row[j] = (unsigned)min_u64(best, row[j - 1] + 1);
+			best = min_u64(best, min_u64(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				best = min_u64(best, before[j - 2] + 1);
+			row[j] = (unsigned)best;
 		}
 	}
-	return row[nb];
+	return rows[na % 3][nb];
 }
 
 const char *opt_nearest(const char *word, const char *const *names, unsigned n)
