@@ -135,7 +135,7 @@ static int babble(
 	struct canport *p, const char *frame, const char *rate, FILE *answer, struct err *e)
 {
 	struct pending noise = { .time_ns = canbus_now(p->bus) };
-	uint32_t per_second;
+	uint32_t per_second = 1;
 	int ret = parse_frame(p->bus, frame, &noise.frame, e);
 
 	if (!ret)
