@@ -250,13 +250,13 @@ static void no_buffers(struct cf *c)
 
 const struct cf_case cf_cases_can_bus[] = {
 	{ "can.bus.sends", "V5.20.5.2-6", to_the_peer, DRV_ID_CAN, .flags = CF_PEER | CF_RINGS },
-	{ "can.bus.receives", "", from_the_peer, DRV_ID_CAN, .flags = CF_PEER | CF_RINGS },
+	{ "can.bus.receives", "BUS-1", from_the_peer, DRV_ID_CAN, .flags = CF_PEER | CF_RINGS },
 	{ "can.bus.refused", "V5.20.5.2-2 V5.20.5.2-4", refused_is_not_sent, DRV_ID_CAN,
 		.flags = CF_PEER | CF_RINGS },
 	{ "can.bus.late_ack", "V5.20.5.2-5", late_ack, DRV_ID_CAN, .flags = CF_PEER | CF_RINGS,
 		.needs = CAN_BIT(LATE_TX_ACK) },
-	{ "can.bus.negotiated", "", only_what_was_negotiated, DRV_ID_CAN, .flags = CF_PEER },
-	{ "can.bus.no_echo", "", not_to_itself, DRV_ID_CAN, .flags = CF_PEER },
+	{ "can.bus.negotiated", "BUS-1", only_what_was_negotiated, DRV_ID_CAN, .flags = CF_PEER },
+	{ "can.bus.no_echo", "BUS-1", not_to_itself, DRV_ID_CAN, .flags = CF_PEER },
 	{ "can.bus.pieces", "V2.7.4.1-1", pieces, DRV_ID_CAN, .flags = CF_PEER | CF_RINGS },
 	{ "can.bus.no_buffers", "ROB-8", no_buffers, DRV_ID_CAN, .flags = CF_PEER | CF_RINGS },
 	{ "can.rx.small_buffer", "ROB-8", small_buffer, DRV_ID_CAN, .flags = CF_PEER | CF_HOSTILE },
