@@ -314,23 +314,29 @@ static void no_room(struct cf *c)
 	}
 }
 
-/* What the device only reads does not belong into the eventq (5.17.6.2.1). */
+/* What the device only reads does not belong into the eventq (5.17.6.2.1), before a writable part
+ * neither. */
 static void readable_event(struct cf *c)
 {
-	const struct scmi_async *a;
-	struct drv_sg sg;
-	struct scmi s;
-	uint8_t *buf;
+	for (unsigned n_in = 0; n_in < 2; n_in++) {
+		const struct scmi_async *a;
+		uint8_t *out, *in;
+		struct scmi s;
 
-	if (!scmi_up(&s, c, SCMI_P2A, 0) || !(buf = cf_buf(c, SCMI_EVENT)))
-		return;
-	sg = cf_sg(c, buf, SCMI_EVENT);
-	if (!cf_submit(c, s.eventq, &sg, 1, 0, buf))
-		return;
-	/* It need not look before it has something to send. */
-	if (scmi_send_async(&s, &a))
+		if (!scmi_up(&s, c, SCMI_P2A, 0) || !(out = cf_buf(c, SCMI_EVENT)) ||
+			!(in = cf_buf(c, SCMI_EVENT)))
+			return;
+		struct drv_sg sg[2] = { cf_sg(c, out, SCMI_EVENT), cf_sg(c, in, SCMI_EVENT) };
+
+		if (!cf_submit(c, s.eventq, sg, 1, n_in, in))
+			return;
+		/* It need not look before it has something to send. */
+		if (!scmi_send_async(&s, &a))
+			return;
 		cf_must_break(c, s.eventq);
-	cf_check(c, cf_filled(buf, FRESH, SCMI_EVENT), "the device wrote to what it may only read");
+		cf_check(c, cf_filled(out, FRESH, SCMI_EVENT) && cf_filled(in, FRESH, SCMI_EVENT),
+			"the device wrote to a buffer that breaks a rule");
+	}
 }
 
 static void killed(struct cf *c)

@@ -139,29 +139,45 @@ static void resources(struct cf *c)
 
 /* Clocks. */
 
-/* The rates of a clock, in parts as large as `room` allows; only the first and the number. */
-static bool count_rates(
-	struct scmi *s, uint32_t id, uint32_t room, uint32_t *count, uint64_t *first)
-{
-	uint32_t got = 0, left = 1;
+/* The rates of a clock. */
+struct rates {
+	uint32_t count;
+	uint64_t first, sum; /* of all, each times its place */
+};
 
-	while (left && got < 1000) {
-		uint32_t words[2] = { id, got }, n;
+/* Takes the rates of one answer; `left` is how many are to come. */
+static bool take_rates(struct scmi *s, struct rates *r, uint32_t *left)
+{
+	uint32_t n = s->ret[0] & 0xfff;
+
+	*left = s->ret[0] >> 16;
+	if (!cf_check(s->c, n && s->n == 1 + 2 * n, "%u rates take %u words", n, s->n))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t rate = s->ret[1 + 2 * i] | (uint64_t)s->ret[2 + 2 * i] << 32;
+
+		r->first = r->count ? r->first : rate;
+		r->sum += rate * ++r->count;
+	}
+	return true;
+}
+
+/* Asks for all rates, in parts as large as `room` allows. */
+static bool read_rates(struct scmi *s, uint32_t id, uint32_t room, struct rates *r)
+{
+	uint32_t left = 1;
+
+	*r = (struct rates){ 0 };
+	while (left && r->count < 1000) {
+		uint32_t words[2] = { id, r->count };
 
 		cf_copy(s->out + 4, words, 8);
 		if (!scmi_send(s, DRV_SCMI_CLOCK, 0x4, 12, room) ||
 			!cf_check(s->c, !s->status && s->n >= 1,
-				"CLOCK_DESCRIBE_RATES is answered with status %d", s->status))
+				"CLOCK_DESCRIBE_RATES is answered with status %d", s->status) ||
+			!take_rates(s, r, &left))
 			return false;
-		n = s->ret[0] & 0xfff;
-		left = s->ret[0] >> 16;
-		if (!cf_check(s->c, n && s->n == 1 + 2 * n, "%u rates take %u words", n, s->n))
-			return false;
-		if (!got)
-			*first = s->ret[1] | (uint64_t)s->ret[2] << 32;
-		got += n;
 	}
-	*count = got;
 	return true;
 }
 
@@ -184,14 +200,13 @@ static void clock_rates(struct cf *c)
 		return;
 	clocks = scmi_resources(&s, DRV_SCMI_CLOCK);
 	for (uint32_t id = 0; id < clocks && id < 16; id++) {
-		uint32_t count, again;
-		uint64_t first, same;
+		struct rates whole, parts;
 
-		if (!count_rates(&s, id, SCMI_ROOM, &count, &first) ||
-			!count_rates(&s, id, 4 + 3 * 8, &again, &same))
+		if (!read_rates(&s, id, SCMI_ROOM, &whole) ||
+			!read_rates(&s, id, 4 + 3 * 8, &parts))
 			return;
-		cf_eq(c, again, count, "the number of rates, read in parts");
-		cf_eq(c, same, first, "the first rate, read in parts");
+		cf_eq(c, parts.count, whole.count, "the number of rates, read in parts");
+		cf_check(c, parts.sum == whole.sum, "the rates are others when read in parts");
 	}
 	n = clocks;
 	scmi_must(&s, DRV_SCMI_CLOCK, 0x4, (uint32_t[]){ n, 0 }, 2, SCMI_NOT_FOUND);
@@ -200,20 +215,20 @@ static void clock_rates(struct cf *c)
 /* A rate that is set is the rate that is read, if the agent may set one. */
 static void clock_set(struct cf *c)
 {
-	uint32_t id = 0, clocks, count;
+	uint32_t id = 0, clocks;
+	struct rates r;
 	struct scmi s;
 
 	if (!scmi_up(&s, c, SCMI_P2A, 0) || !has_clock(&s))
 		return;
 	clocks = scmi_resources(&s, DRV_SCMI_CLOCK);
 	for (; id < clocks && id < 16; id++) {
-		uint64_t rate;
 		uint32_t words[4] = { 0, id };
 
-		if (!count_rates(&s, id, SCMI_ROOM, &count, &rate))
+		if (!read_rates(&s, id, SCMI_ROOM, &r))
 			return;
-		words[2] = (uint32_t)rate;
-		words[3] = (uint32_t)(rate >> 32);
+		words[2] = (uint32_t)r.first;
+		words[3] = (uint32_t)(r.first >> 32);
 		if (!scmi_do(&s, DRV_SCMI_CLOCK, 0x5, words, 4))
 			return;
 		if (s.status)
@@ -221,7 +236,7 @@ static void clock_set(struct cf *c)
 		if (!scmi_must(&s, DRV_SCMI_CLOCK, 0x6, &id, 1, SCMI_SUCCESS) ||
 			!cf_check(c, s.n == 2, "a rate of %u words", s.n))
 			return;
-		cf_eq(c, s.ret[0] | (uint64_t)s.ret[1] << 32, rate, "the rate after it was set");
+		cf_eq(c, s.ret[0] | (uint64_t)s.ret[1] << 32, r.first, "the rate after it was set");
 		words[0] = 0x10;
 		scmi_must(&s, DRV_SCMI_CLOCK, 0x5, words, 4, SCMI_INVALID_PARAMETERS);
 	}
@@ -230,22 +245,22 @@ static void clock_set(struct cf *c)
 /* Who asked for it hears of a change, by the ids that he uses. */
 static void clock_notify(struct cf *c)
 {
-	uint32_t count, words[4] = { 0 };
-	uint64_t lowest;
+	uint32_t words[4] = { 0 };
+	struct rates r;
 	struct scmi s;
 
 	if (!scmi_up(&s, c, SCMI_P2A, 4) || !has_clock(&s))
 		return;
 	if (!scmi_do(&s, DRV_SCMI_CLOCK, 0x9, (uint32_t[]){ 0, 1 }, 2) ||
-		!count_rates(&s, 0, SCMI_ROOM, &count, &lowest))
+		!read_rates(&s, 0, SCMI_ROOM, &r))
 		return;
-	if (s.status || count < 2) {
+	if (s.status || r.count < 2) {
 		cf_skip(c, "the first clock has one rate, or no notifications");
 		return;
 	}
 	/* The lowest rate, and then the one above it: one of them is a change. */
-	words[2] = (uint32_t)lowest;
-	words[3] = (uint32_t)(lowest >> 32);
+	words[2] = (uint32_t)r.first;
+	words[3] = (uint32_t)(r.first >> 32);
 	if (!scmi_must(&s, DRV_SCMI_CLOCK, 0x5, words, 4, SCMI_SUCCESS))
 		return;
 	words[0] = 1u << 2; /* rounded up */
