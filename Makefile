@@ -10,7 +10,7 @@ BUILD ?= build
 BUILD_ARM64 ?= build-arm64
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 demo demo-arm64 demo-vehicle check bench clean
+.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -43,9 +43,16 @@ demo-arm64: deps
 	$(MAKE) guests-arm64
 	tools/demo --avp $(BUILD)/avp --watched brake examples/arm64.yaml
 
+# A vehicle guest with the script of the gateway example.
+guests-vehicle:
+	mkdir -p $(BUILD)/guests-vehicle
+	guests/linux/build --vehicle $(BUILD)/guests-vehicle
+	guests/linux/pack --vehicle guests/linux/drive.sh >$(BUILD)/guests-vehicle/initrd
+
 demo-vehicle: deps
 	$(MAKE) all
-	tools/demo-vehicle --avp $(BUILD)/avp
+	$(MAKE) guests-vehicle
+	tools/demo-vehicle --avp $(BUILD)/avp examples/gateway-linux.yaml
 
 check: deps
 	tools/check

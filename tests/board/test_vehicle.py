@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""`make demo-vehicle` as a test: the gateway example with its bare-metal guests, every check, nothing left behind.
+"""`make demo-vehicle` as a test: the gateway example, every check, nothing left behind.
 
-usage: test_vehicle.py AVP IMAGES none|x86-64|arm64
-IMAGES is the folder of guests/ecu; `none` runs the guests on this computer's KVM, the others on the board."""
+usage: test_vehicle.py AVP IMAGES none|linux|arm64
+IMAGES is the folder of guests/ecu. `none`: bare-metal guests on this computer's KVM; `linux`: two of them are Linux guests, on
+the board; `arm64`: bare-metal guests on the arm64 board."""
 import os
 import re
 import subprocess
@@ -23,16 +24,20 @@ def need(where, images):
         guests.skip_all("no images of the guests: they need clang and lld")
     if where == "none" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         guests.skip_all("/dev/kvm is missing")
-    if where == "x86-64":
+    if where == "linux":
         guests.need_board()
     if where == "arm64":
         arm64.need_board()
 
 
-def write_example(path, images, where):
-    with open(os.path.join(guests.ROOT, "examples/gateway.yaml"), encoding="utf-8") as f:
+def write_example(folder, path, images, where):
+    if where == "linux":
+        subprocess.run(["make", "-s", "-C", guests.ROOT, "BUILD=" + folder, "guests-vehicle"], stdout=subprocess.DEVNULL, check=True)
+    example = "gateway-linux.yaml" if where == "linux" else "gateway.yaml"
+    with open(os.path.join(guests.ROOT, "examples", example), encoding="utf-8") as f:
         text = f.read()
-    text = text.replace("../build/guests/ecu/", images + "/").replace("replay: drive", f"replay: {guests.ROOT}/examples/drive")
+    text = text.replace("../build/guests/ecu/", images + "/").replace("../build/guests-vehicle", folder + "/guests-vehicle")
+    text = text.replace("replay: drive", f"replay: {guests.ROOT}/examples/drive")
     if where == "arm64":
         text = text.replace(".elf}", ".img}")
     with open(path, "w", encoding="utf-8") as f:
@@ -51,7 +56,7 @@ def main():
         file = os.path.join(folder, "gateway.yaml")
         runtime = os.path.join(folder, "run")
         os.mkdir(runtime, 0o700)
-        write_example(file, images, where)
+        write_example(folder, file, images, where)
         run = subprocess.run(
             [os.path.join(guests.ROOT, "tools/demo-vehicle"), "--avp", avp, "--runtime", runtime,
              *(["--board", "none"] if where == "none" else []), file],
