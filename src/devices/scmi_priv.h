@@ -160,7 +160,7 @@ struct scmi_msg {
 	const struct scmi_protocol *protocol;
 	const struct scmi_command *command;
 	uint32_t hdr;
-	bool short_hdr; /* it was not all there */
+	bool short_hdr;		  /* it was not all there */
 	struct scmi_grant *grant; /* with SCMI_RESOURCE; else NULL */
 	struct scmi_res *res;	  /* grant->res */
 	uint32_t id;		  /* and the id by which the agent named it */
