@@ -16,6 +16,11 @@ SYSTEM = """vms:
   firmware: {boot: {firmware: edk2}}
   pc: {arch: x86-64, boot: {kernel: none}}
   image: {boot: {kernel: image}}
+  agent: {arch: arm64, boot: {kernel: none}, devices: [{type: scmi, platform: vehicle, grants: ["clock:uart", "voltage=read"]}]}
+  stranger: {arch: arm64, boot: {kernel: none}, devices: [{type: scmi, platform: vehicle}]}
+  alone: {arch: arm64, boot: {kernel: none}, devices: [{type: scmi, resets: [camera], sensors: ["cabin value=1"]}]}
+scmi-platforms:
+  vehicle: {clocks: ["uart rate=1", "spi rate=1"], power-domains: [gpu], voltages: ["a levels=1", "b levels=1"], system-power: true}
 """
 IMAGE = b"\0" * 56 + b"ARM\x64" + b"\0" * 4  # the header of a Linux Image for arm64
 
@@ -48,6 +53,19 @@ def test_describes_the_vm(folder):
     assert avp(folder, "dtb", "car.yaml", "image")[0] == 0
 
 
+def test_scmi(folder):
+    """What a VM finds behind its SCMI device, by its grants; Linux has no driver without."""
+    def protocols(vm):
+        tree = avp(folder, "dtb", "car.yaml", vm)[1]
+        assert (b"arm,scmi-virtio\0" in tree) == (vm != "cluster"), vm
+        return [n for n in range(0x10, 0x20) if b"protocol@%x\0" % n in tree], tree.count(b"regulator@")
+
+    assert protocols("cluster") == ([], 0)
+    assert protocols("agent") == ([0x14, 0x17], 2), protocols("agent")
+    assert protocols("stranger") == ([], 0)
+    assert protocols("alone") == ([0x15, 0x16], 0), protocols("alone")
+
+
 def test_refuses(folder):
     for args, status, words in (
             (("car.yaml", "pc"), 2, "VM pc is for x86-64, which has ACPI tables"),
@@ -67,7 +85,7 @@ def test_monitor_of_another_processor(folder):
 
 def main():
     failed = 0
-    tests = [test_writes, test_describes_the_vm, test_refuses, test_monitor_of_another_processor]
+    tests = [test_writes, test_describes_the_vm, test_scmi, test_refuses, test_monitor_of_another_processor]
     print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory(prefix="avp-dtb-") as folder:
         with open(os.path.join(folder, "car.yaml"), "w", encoding="ascii") as f:
