@@ -311,6 +311,11 @@ static void in_flight(struct cf *c)
 
 /* Wrong parameters (5.21.6.4). */
 
+/* Of a field of a byte: all small values, and those where something may wrap. */
+static const uint8_t bytes[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
+	19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 40, 63, 64, 65, 127, 128, 129,
+	160, 192, 254, 255 };
+
 /* Each field in turn has values that the device does not support. */
 static bool refused(struct spi *s, const char *what)
 {
@@ -324,8 +329,9 @@ static void wrong_words(struct cf *c)
 
 	if (!up(&s, c))
 		return;
-	for (unsigned bits = 0; bits < 256; bits++) {
+	for (unsigned i = 0; i < sizeof(bytes); i++) {
 		uint32_t mask = s.config.bits_per_word_mask;
+		unsigned bits = bytes[i];
 
 		if (bits && bits <= 32 && (!mask || mask >> (bits - 1) & 1))
 			continue;
@@ -343,9 +349,9 @@ static void wrong_select(struct cf *c)
 
 	if (!up(&s, c))
 		return;
-	for (unsigned cs = s.config.cs_max_number; cs < 256; cs++) {
-		s.head->chip_select_id = (uint8_t)cs;
-		if (!refused(&s, "chip_select_id"))
+	for (unsigned i = 0; i < sizeof(bytes); i++) {
+		s.head->chip_select_id = bytes[i];
+		if (bytes[i] >= s.config.cs_max_number && !refused(&s, "chip_select_id"))
 			return;
 	}
 }
@@ -377,13 +383,15 @@ static void wrong_nbits(struct cf *c)
 	if (!up(&s, c))
 		return;
 	plain = *s.head;
-	for (unsigned n = 0; n < 256; n++) {
+	for (unsigned i = 0; i < sizeof(bytes); i++) {
+		uint8_t n = bytes[i];
+
 		*s.head = plain;
-		s.head->tx_nbits = (uint8_t)n;
+		s.head->tx_nbits = n;
 		if (!nbits_supported(n, s.config.tx_nbits_supported) && !refused(&s, "tx_nbits"))
 			return;
 		*s.head = plain;
-		s.head->rx_nbits = (uint8_t)n;
+		s.head->rx_nbits = n;
 		if (!nbits_supported(n, s.config.rx_nbits_supported) && !refused(&s, "rx_nbits"))
 			return;
 	}
