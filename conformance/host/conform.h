@@ -6,6 +6,13 @@
 #include "conformance/cf.h"
 #include "conformance/host/report.h"
 
+/* The counter of this computer's processors, as `avp device rtc` calls it. */
+#if defined(__x86_64__)
+#define CONFORM_COUNTER "x86-tsc"
+#else
+#define CONFORM_COUNTER "arm-vct"
+#endif
+
 /* `avp conform`: argv[1] is one of the commands below, argv[0] of each is its name. They return
  * exit statuses: 0 if nothing failed, 1 if something did, 2 for wrong usage. */
 int conform_cmd(int argc, char **argv);

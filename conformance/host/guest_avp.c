@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "base/util.h"
+#include "conformance/host/conform.h"
 #include "conformance/host/guest_vm.h"
 #include "system/client.h"
 
@@ -22,6 +23,7 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"  dut:\n"
 		"    memory: 64M\n"
 		"    transport: %s\n"
+		"    counter: host\n"
 		"    serial: serial\n"
 		"    boot:\n"
 		"      kernel: %s\n"
@@ -40,6 +42,7 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"      - {type: vsock, cid: 1002, peers: [1001]}\n"
 		"      - {type: can, bus: body}\n"
 		"      - {type: can, bus: body}\n"
+		"      - {type: rtc, counter: " CONFORM_COUNTER "}\n"
 		"      - {type: gpio, lines: [lamp wire:w, gap, see wire:w]}\n"
 		"      - {type: scmi, clocks: [uart rates=1000000/24000000], power-domains: [gpu],\n"
 		"         perf: [cpu levels=400/800], resets: [camera latency=1ms]}\n",

@@ -26,13 +26,6 @@
 /* Sparse, and larger than the 2 GiB that avp's blk takes in one discard. */
 #define IMAGE_BYTES (INT64_C(3) << 30)
 
-/* The counter that this runner shares with the back-ends. */
-#if defined(__x86_64__)
-#define COUNTER "x86-tsc"
-#else
-#define COUNTER "arm-vct"
-#endif
-
 /* The beginning, and the end up to now, of the list of leap seconds: NTP seconds, TAI - UTC. */
 static const char leap_seconds[] = "2272060800 10 # 1 Jan 1972\n"
 				   "2287785600 11\n2303683200 12\n2335219200 13\n"
@@ -47,7 +40,7 @@ static const char leap_seconds[] = "2272060800 10 # 1 Jan 1972\n"
 				   "3692217600 37 # 1 Jan 2017\n";
 /* Updates of five events each, SYN_REPORT included, again and again. */
 #define INPUT_SCRIPT                                                                               \
-	"0.000 set KEY_A 1 KEY_B 1 KEY_C 1 KEY_D 1\n"                                               \
+	"0.000 set KEY_A 1 KEY_B 1 KEY_C 1 KEY_D 1\n"                                              \
 	"0.001 set KEY_A 0 KEY_B 0 KEY_C 0 KEY_D 0\n"
 
 /* What is judged. In the words {avp} and {dir} become paths; {socket} and {peer} are left to
@@ -132,7 +125,7 @@ static const struct config configs[] = {
 		{ NULL },
 		{ "{avp}", "device", "rtc", "--socket", "{socket}", "--clocks",
 			"utc,tai,monotonic,utc-maybe-smeared,smeared-noon,smeared-sls",
-			"--leap-seconds", "{dir}/leap-seconds.list", "--counter", COUNTER } },
+			"--leap-seconds", "{dir}/leap-seconds.list", "--counter", CONFORM_COUNTER } },
 	{ "rtc-kept", "rtc",
 		{ NULL },
 		{ "{avp}", "device", "rtc", "--socket", "{socket}", "--clocks", "monotonic,utc",
