@@ -645,19 +645,19 @@ static void plays_a_script(struct tap *t)
 
 static void scripts_are_checked(struct tap *t)
 {
-	static const char *const bad[] = {
-		"tap 1 2\n", "1.0\n", "1.0 tap\n", "1.0 key KEY_A\n", "1.0tap 1 2\n", "E: 1.0 3\n",
-		"E: x 0003 0039 1\n", "2 tap 1 2\n1 tap 1 2\n", "# none\n",
-		"1 set ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1\n",
-		"1 tap 1                                                                         "
-		"                                                                              2\n"
-	};
-	char path[64];
+	static const char *const bad[] = { "tap 1 2\n", "1.0\n", "1.0 tap\n", "1.0 key KEY_A\n",
+		"1.0tap 1 2\n", "E: 1.0 3\n", "E: x 0003 0039 1\n", "2 tap 1 2\n1 tap 1 2\n",
+		"# none\n",
+		"1 set ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1 ABS_X 1\n" };
+	char path[64], longest[200];
 
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		write_script(t, path, bad[i]);
 		refused(t, "profile", "touchscreen", "replay", path, path);
 	}
+	snprintf(longest, sizeof(longest), "1 tap 1 %120d\n", 2);
+	write_script(t, path, longest);
+	refused(t, "profile", "touchscreen", "replay", path, "at most 119");
 	unlink(path);
 	refused(t, "replay", path, NULL, NULL, path);
 }
