@@ -108,7 +108,6 @@ static int set_up(struct bare_info *info)
 
 int bare_main(struct bare_info *info)
 {
-	uint64_t next;
 	int r = set_up(info);
 
 	while (!r && !bare_button()) {
@@ -117,8 +116,7 @@ int bare_main(struct bare_info *info)
 		r = drv_i2c_write_read(&i2c, SENSOR, "", 1, temp, 2);
 		if (!r)
 			r = show(AT_TEMP, temp, 2);
-		for (next = bare_time() + 20 * MS; bare_time() < next && !bare_button();)
-			;
+		bare_wait(bare_time() + 20 * MS);
 	}
 	return r;
 }
