@@ -136,7 +136,7 @@ void spi_host_transfer(struct spi *s, const struct transfer *t, bool hold);
 /* Deselects a chip if it is held; spi_released() follows, and the return value is true then. */
 bool spi_host_release(struct spi *s, struct slot *slot);
 
-/* spi.c: what spi_host.c reports, who kicks the queue afterwards if time has passed. `rx`: what came
- * in, if it was wanted. */
+/* spi.c: what spi_host.c reports, who kicks the queue afterwards if time has passed. `rx`: what
+ * came in, if it was wanted. */
 void spi_ended(struct spi *s, uint8_t result, const uint8_t *rx);
 void spi_released(struct spi *s);
