@@ -15,8 +15,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "tests/board"), os.path.join(ROOT, "tools")]
-from avpctl import Stream  # noqa: E402
-from guests import Failure, Tap, expect, skip_all  # noqa: E402,F401
+from avpctl import Stream, System  # noqa: E402,F401
+from guests import Failure, Tap, expect, need_board, skip_all  # noqa: E402,F401
 
 BOOT_S = 240      # for a guest to have its shell, on a machine that is busy with other things
 COMMAND_S = 60    # for a command in it
