@@ -18,8 +18,8 @@ PATIENCE = 10  # times a test's own limit, which is made for a processor that is
 # Minutes of random damage, deaths and combinations that are the same on every processor,
 ELSEWHERE = {"virtio-hostile", "virtio-property", "vhost_user_frontend", "vhost_user_hostile", "drivers-hostile",
              "drivers-classes"}
-# and what needs a file system on a disk, or the programs of this computer.
-ELSEWHERE |= {"disk", "blk", "blk-process", "net-process", "conformance-target"}
+# and what needs a file system on a disk, the programs of this computer, or a device of its kernel (uinput).
+ELSEWHERE |= {"disk", "blk", "blk-process", "net-process", "conformance-target", "sensor", "scmi-sensors", "evdev"}
 INSIDE = "/avp"  # where the board has the build
 
 
