@@ -24,10 +24,14 @@ static const struct class_bits classes[] = {
 	{ 2, BITS(0, 2) | BITS(4, 7) | BITS(9, 17) },
 	{ 3, BITS(0, 2) },
 	{ 4, 0 },
+	{ 17, BIT(0) },
+	{ 18, 0 },
 	{ 19, BITS(0, 2) },
+	{ 32, BITS(0, 1) },
 	{ 34, BIT(0) },
-	{ 45, 0 },
 	{ 36, BITS(0, 3) },
+	{ 41, BIT(0) },
+	{ 45, 0 },
 };
 
 /* `bit` needs all of `all`, and one of `any` if that is not empty. Device 0: every class. */
