@@ -191,6 +191,35 @@ def test_tell_finds_whoever_serves_the_device(place):
         s.ends(0)
 
 
+VEHICLE = [  # type, keys, a command, what its answer has to hold
+    ("can", "", "show", "stopped"), ("gpio", "lines: ['key sim in']", "set key 1; get", "key 1 driven by the operator"),
+    ("i2c", "devices: ['0x48 lm75 temp=21.5']", "0x48 temp 30; list", "0x48"),
+    ("spi", "devices: ['1 loopback']", "list", "loopback"), ("rtc", "", "step 3600; show", "shifted by +3600"),
+    ("input", "profile: keyboard", "key KEY_A down; state", "KEY_A"),
+    ("scmi", "clocks: ['uart rate=48000000']", "clock uart on; show", "clock uart")]
+
+
+def tell_vehicle(place, isolate):
+    devices = ", ".join(f"{{type: {t}, isolate: {isolate}{', ' if keys else ''}{keys}}}" for t, keys, *_ in VEHICLE)
+    with place.run("vms:\n" + place.vm("one", "button", f", devices: [{devices}]")) as s:
+        s.state("one", "running")
+        for kind, _, words, wanted in VEHICLE:
+            for command in words.split("; "):
+                done = place.avp("tell", f"one/{kind}0", *command.split())
+                assert done.returncode == 0, f"{kind} {command}: {done.stdout}"
+            assert wanted in done.stdout, f"{kind} {command}: {done.stdout}"
+        place.avp("stop")
+        s.ends(0)
+
+
+def test_vehicle_devices_obey_as_processes(place):
+    tell_vehicle(place, "true")
+
+
+def test_vehicle_devices_obey_as_threads_of_the_monitor(place):
+    tell_vehicle(place, "false")
+
+
 def test_crash_ends_with_1(place):
     with place.run("vms:\n" + place.vm("one", "triple")) as s:
         s.ends(1)
