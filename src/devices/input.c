@@ -309,15 +309,7 @@ static const struct vdev_metric input_metrics[] = {
 	{ NULL, 0, NULL },
 };
 
-/* The host's device may have to be opened again. */
-static const char *const input_syscalls[] = { "openat", NULL };
-static const char *const input_paths[] = { "host", NULL };
-static const struct vdev_sandbox input_sandbox = {
-	.syscalls = input_syscalls,
-	.ioctl_type = EVDEV_IOCTLS,
-	.paths = input_paths,
-	.devices = true,
-};
+static const struct vdev_sandbox input_sandbox = { .ioctl_type = EVDEV_IOCTLS };
 
 const struct vdev_class vdev_input = {
 	.name = "input",

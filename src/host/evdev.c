@@ -2,16 +2,14 @@
 #include "host/evdev.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libevdev/libevdev.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "base/util.h"
+#include "host/hostdev.h"
 
-/* How often a device that is gone is looked for. */
-#define RETRY_NS (500 * UINT64_C(1000000))
 /* Events read before other work of the loop gets a turn. */
 #define TURN_MAX 256u
 
@@ -24,25 +22,11 @@ struct evdev {
 	int fd;		      /* -1: gone */
 	struct libevdev *lib; /* what it is, also while it is gone */
 	struct ev_fd watch;
-	struct ev_timer again;
+	struct hostdev node; /* which opens it again */
 	struct log_limit complaints;
 };
 
-/* Opens the node and makes sure that it is one of evdev's. */
-static int open_node(const char *path, struct err *e)
-{
-	autoclose int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	int version;
-
-	if (fd < 0)
-		return err_sys(e, -errno, "opening the input device %s", path);
-	if (ioctl(fd, EVIOCGVERSION, &version))
-		return err_set(e, -ENOTTY,
-			"%s is no input device; wanted is one of /dev/input/event*", path);
-	return steal_fd(&fd);
-}
-
-static int grab(struct evdev *dev, struct libevdev *lib, struct err *e)
+static int grab(const struct evdev *dev, struct libevdev *lib, struct err *e)
 {
 	int r = dev->grab ? libevdev_grab(lib, LIBEVDEV_GRAB) : 0;
 
@@ -51,23 +35,21 @@ static int grab(struct evdev *dev, struct libevdev *lib, struct err *e)
 		 : 0;
 }
 
-static int open_device(struct evdev *dev, int *fd, struct libevdev **lib, struct err *e)
+/* Makes sure that the node is one of evdev's, and asks it what it has. */
+static int identify(const struct evdev *dev, int fd, struct libevdev **lib, struct err *e)
 {
-	int r = 0;
+	int version, r;
 
-	*fd = open_node(dev->path, e);
-	if (*fd < 0)
-		return *fd;
-	r = libevdev_new_from_fd(*fd, lib);
+	if (ioctl(fd, EVIOCGVERSION, &version))
+		return err_set(e, -ENOTTY,
+			"%s is no input device; wanted is one of /dev/input/event*", dev->path);
+	r = libevdev_new_from_fd(fd, lib);
 	if (r)
-		err_sys(e, r, "asking the input device %s what it has", dev->path);
-	else
-		r = grab(dev, *lib, e);
+		return err_sys(e, r, "asking the input device %s what it has", dev->path);
+	r = grab(dev, *lib, e);
 	if (r) {
 		libevdev_free(*lib);
-		close(*fd);
 		*lib = NULL;
-		*fd = -1;
 	}
 	return r;
 }
@@ -76,7 +58,7 @@ static void lose(struct evdev *dev, const char *why)
 {
 	ev_fd_del(&dev->watch);
 	close_fd(&dev->fd);
-	ev_timer_set(&dev->again, RETRY_NS);
+	hostdev_lost(&dev->node, 0);
 	dev->on.present(dev->on.arg, false, why);
 }
 
@@ -170,27 +152,36 @@ static bool same(struct libevdev *a, struct libevdev *b)
 	       libevdev_get_id_product(a) == libevdev_get_id_product(b);
 }
 
-static void look_again(void *arg)
+/* Its node is not what was opened, although nothing was read from it. */
+static void node_gone(void *arg, unsigned i)
+{
+	struct evdev *dev = arg;
+
+	if (dev->fd >= 0)
+		lose(dev, strerror(ENODEV));
+}
+
+/* What is at the path now is not to be used. It is looked at again: it may change once more. */
+static void reject(struct evdev *dev, int fd, const char *why)
+{
+	if (log_allowed(&dev->complaints, 1))
+		log_warn(dev->log, "%s", why);
+	close(fd);
+	hostdev_lost(&dev->node, 0);
+}
+
+static void node_back(void *arg, unsigned i, int fd)
 {
 	struct evdev *dev = arg;
 	struct libevdev *lib = NULL;
 	struct err e = { 0 };
-	int fd = -1;
 
-	if (open_device(dev, &fd, &lib, &e)) {
-		if (e.code != -ENOENT && e.code != -ENODEV && log_allowed(&dev->complaints, 1))
-			log_warn(dev->log, "%s", e.msg);
-		ev_timer_set(&dev->again, RETRY_NS);
-		return;
-	}
-	if (!same(dev->lib, lib)) {
-		if (log_allowed(&dev->complaints, 1))
-			log_warn(dev->log,
-				"%s is '%s' now, another device than before; it is not used",
-				dev->path, libevdev_get_name(lib));
+	if (!identify(dev, fd, &lib, &e) && !same(dev->lib, lib))
+		err_set(&e, -ENODEV, "%s is '%s' now, another device than before; it is not used",
+			dev->path, libevdev_get_name(lib));
+	if (e.code) {
 		libevdev_free(lib);
-		close(fd);
-		ev_timer_set(&dev->again, RETRY_NS);
+		reject(dev, fd, e.msg);
 		return;
 	}
 	libevdev_free(dev->lib);
@@ -198,6 +189,21 @@ static void look_again(void *arg)
 	dev->fd = fd;
 	dev->on.present(dev->on.arg, true, libevdev_get_name(lib));
 	evdev_start(dev);
+}
+
+static const struct hostdev_events node_events = { .gone = node_gone, .back = node_back };
+
+static int open_all(struct evdev *dev, struct err *e)
+{
+	const char *const path = dev->path;
+	int r;
+
+	if (!path)
+		return err_set(e, -ENOMEM, "out of memory for an input device");
+	r = hostdev_open(&dev->node, &path, 1, &dev->fd, e);
+	if (!r)
+		r = identify(dev, dev->fd, &dev->lib, e);
+	return r ? r : hostdev_watch(&dev->node, dev->loop, &node_events, dev, e);
 }
 
 int evdev_open(struct evdev **out, const char *path, bool grab_it, struct ev_loop *loop,
@@ -214,9 +220,7 @@ int evdev_open(struct evdev **out, const char *path, bool grab_it, struct ev_loo
 		.on = *events,
 		.log = log,
 		.fd = -1 };
-	ev_timer_init(loop, &dev->again, look_again, dev);
-	r = dev->path ? open_device(dev, &dev->fd, &dev->lib, e)
-		      : err_set(e, -ENOMEM, "out of memory for the input device %s", path);
+	r = open_all(dev, e);
 	if (r) {
 		evdev_close(dev);
 		return r;
@@ -229,7 +233,7 @@ void evdev_close(struct evdev *dev)
 {
 	if (!dev)
 		return;
-	ev_timer_stop(&dev->again);
+	hostdev_close(&dev->node);
 	ev_fd_del(&dev->watch);
 	libevdev_free(dev->lib);
 	close_fd(&dev->fd);

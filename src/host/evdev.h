@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An input device of the host: /dev/input/eventN of Linux's evdev, by libevdev. When it vanishes it
- * is looked for again until it is back. Everything on one loop.
+ * comes back as hostdev.h says. Everything on one loop.
  */
 #pragma once
 
