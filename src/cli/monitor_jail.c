@@ -111,7 +111,6 @@ static int add_local(struct wanted *w, const struct monitor_device *d, struct er
 		rc = add_ioctl(w, own.ioctls[i], e);
 	if (!rc && own.ioctl_types[0])
 		rc = add_type(w, own.ioctl_types[0], e);
-	w->profile.devices |= own.devices;
 	jail_profile_free(&own);
 	return rc;
 }

@@ -243,14 +243,6 @@ int jail_add_folder(struct jail_profile *profile, const char *path, struct err *
 	return 0;
 }
 
-/* The folder of what a link such as those of /dev/input/by-id leads to. */
-static int add_target(struct jail_profile *profile, const char *path, struct err *e)
-{
-	autofree char *real = realpath(path, NULL);
-
-	return real ? jail_add_folder(profile, real, e) : err_sys(e, -errno, "cannot reach %s", path);
-}
-
 int jail_for_device(struct jail_profile *profile, const struct vdev *dev, struct err *e)
 {
 	const struct vdev_sandbox *box = dev->cls->sandbox;
@@ -260,7 +252,6 @@ int jail_for_device(struct jail_profile *profile, const struct vdev *dev, struct
 	profile->syscalls = box->syscalls;
 	profile->ioctls = box->ioctls;
 	profile->ioctl_types[0] = box->ioctl_type;
-	profile->devices = box->devices;
 	for (unsigned i = 0; box->paths && box->paths[i]; i++) {
 		const struct opt *o = opt_find(dev->cls->opts, box->paths[i]);
 		const char *path;
@@ -271,8 +262,6 @@ int jail_for_device(struct jail_profile *profile, const struct vdev *dev, struct
 				dev->cls->name, box->paths[i]);
 		path = *(char *const *)(const void *)((const char *)dev + o->offset);
 		r = path ? jail_add_folder(profile, path, e) : 0;
-		if (path && !r && box->devices)
-			r = add_target(profile, path, e);
 		if (r)
 			return r;
 	}

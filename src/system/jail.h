@@ -36,7 +36,6 @@ struct jail_profile {
 	/* Folders that stay reachable under their own (absolute) names, for reading and writing. */
 	const char *paths[JAIL_PATHS_MAX];
 	unsigned npaths;
-	bool devices; /* devices in them can be opened and driven */
 	bool network; /* stays in the network namespace it is in */
 };
 

@@ -55,7 +55,6 @@ int jail_landlock(const struct jail_profile *profile, struct err *e)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct ruleset rules = { .net = 3, .scoped = 3 };
-	uint64_t denied = RIGHTS_DENIED & ~(profile->devices ? 1u << RIGHT_IOCTL : 0);
 	autoclose int fd = -1;
 	int r = 0;
 
@@ -68,7 +67,7 @@ int jail_landlock(const struct jail_profile *profile, struct err *e)
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot create a rule set");
 	for (unsigned i = 0; i < profile->npaths && !r; i++)
-		r = add_folder(fd, profile->paths[i], rules.fs & ~denied, e);
+		r = add_folder(fd, profile->paths[i], rules.fs & ~(uint64_t)RIGHTS_DENIED, e);
 	if (r)
 		return r;
 	if (syscall(SYS_landlock_restrict_self, fd, 0))

@@ -35,11 +35,9 @@ static int make_folders(int root, const char *path)
 }
 
 /* A detached copy of the mount tree at `path`. */
-static int clone_folder(const char *path, bool devices, struct err *e)
+static int clone_folder(const char *path, struct err *e)
 {
-	struct mount_attr attr = {
-		.attr_set = JAIL_MOUNT_ATTRS & ~(devices ? (uint64_t)MOUNT_ATTR_NODEV : 0),
-	};
+	struct mount_attr attr = { .attr_set = JAIL_MOUNT_ATTRS };
 	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
 	if (fd < 0)
@@ -109,7 +107,7 @@ int jail_root(const struct jail_profile *profile, struct err *e)
 
 	/* Before anything covers them. */
 	while (n < profile->npaths && r >= 0) {
-		r = clone_folder(profile->paths[n], profile->devices, e);
+		r = clone_folder(profile->paths[n], e);
 		if (r >= 0)
 			trees[n++] = r;
 	}

@@ -61,8 +61,6 @@ struct vdev_sandbox {
 	uint8_t ioctl_type; /* all requests of this type byte as well; 0: none */
 	/* Names of OPT_PATH keys whose folders the process must still reach; ends with NULL. */
 	const char *const *paths;
-	/* They name devices of the host, which the process opens again after they were gone. */
-	bool devices;
 };
 
 /*
