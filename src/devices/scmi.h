@@ -50,7 +50,7 @@ struct scmi_config {
 		{ .name = "powercaps",                                                             \
 			.type = OPT_LIST,                                                          \
 			.offset = offsetof(owner, member.powercaps),                               \
-			.help = "power caps, as \"soc min=1000 max=15000 step=100\"" },            \
+			.help = "power caps, as \"soc caps=1000/15000/100\"" },            \
 		{ .name = "system-power",                                                          \
 			.type = OPT_BOOL,                                                          \
 			.offset = offsetof(owner, member.system_power),                            \
