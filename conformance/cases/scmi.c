@@ -4,6 +4,8 @@
 
 #define FRESH  0xa5
 #define FLIGHT 16u
+/* After this a delayed response is due, if the platform is not slow. */
+#define DUE_NS 50000000
 
 /* Features (5.17.3.1). */
 
@@ -199,13 +201,15 @@ static void delayed_waits(struct cf *c)
 {
 	const struct scmi_async *a;
 	struct scmi s;
+	uint64_t due;
 	uint16_t token;
 
 	if (!scmi_up(&s, c, SCMI_P2A, 0) || !scmi_send_async(&s, &a))
 		return;
 	token = s.token;
-	/* It is due by now, if the platform is not slow. */
-	for (unsigned i = 0; i < 50; i++)
+	/* Commands, so that a device which serves queues only when it is asked does so. */
+	due = drv_now(cf_dev(c)) + DUE_NS;
+	while (drv_now(cf_dev(c)) < due)
 		if (!scmi_must(&s, DRV_SCMI_BASE, SCMI_VERSION, NULL, 0, SCMI_SUCCESS))
 			return;
 	if (scmi_feed(&s, SCMI_EVENT))
@@ -228,7 +232,9 @@ static void reset_forgets(struct cf *c)
 		for (unsigned k = 0; k < 20; k++)
 			if (!scmi_must(&s, DRV_SCMI_BASE, SCMI_VERSION, NULL, 0, SCMI_SUCCESS))
 				return;
-		cf_check(c, drv_queue_wait(s.eventq, NULL, NULL, 0) == DRV_TIMEOUT,
+		cf_check(c,
+			drv_queue_wait(s.eventq, NULL, NULL, drv_now(cf_dev(c)) + DUE_NS) ==
+				DRV_TIMEOUT,
 			"a message of before the reset arrived after it");
 	}
 }

@@ -61,11 +61,13 @@ static void read_medium(struct conf_reader *r, const struct yaml_node *map, stru
 {
 	autofree void *scratch = calloc(1, m->cls->config_size);
 	struct conf_slots s = { .n = 0 };
+	char what[64];
 
 	/* `car:` alone is a medium with nothing but defaults. */
 	if (map->kind == YAML_TEXT && !*map->text)
 		return;
-	if (!conf_is_kind(r, map, YAML_MAP, m->cls->command))
+	snprintf(what, sizeof(what), "an entry of '%s'", m->cls->section);
+	if (!conf_is_kind(r, map, YAML_MAP, what))
 		return;
 	if (!scratch) {
 		CONF_ERROR_AT(r, map, "out of memory");
@@ -81,16 +83,14 @@ static void read_medium(struct conf_reader *r, const struct yaml_node *map, stru
 /* The named entries of `vms:` or a section of media: checks their names, returns their number or 0.
  */
 static unsigned count_entries(
-	struct conf_reader *r, const struct yaml_node *map, const char *what, unsigned max)
+	struct conf_reader *r, const struct yaml_node *map, const char *section, unsigned max)
 {
-	if (!map)
-		return 0;
-	if (!conf_is_kind(r, map, YAML_MAP, what))
+	if (!map || !conf_key_is_kind(r, map, YAML_MAP, section))
 		return 0;
 	conf_check_duplicates(r, map);
 	if (map->n / 2 > max) {
-		CONF_ERROR_AT(
-			r, map, "%u entries in %s; at most %u are possible", map->n / 2, what, max);
+		CONF_ERROR_AT(r, map, "%u entries in '%s'; at most %u are possible", map->n / 2,
+			section, max);
 		return 0;
 	}
 	for (unsigned i = 0; i < map->n; i += 2)
@@ -101,7 +101,7 @@ static unsigned count_entries(
 static void read_vms(struct conf_reader *r, const struct yaml_node *map)
 {
 	struct conf *c = r->conf;
-	unsigned n = count_entries(r, map, "'vms'", CONF_VMS_MAX);
+	unsigned n = count_entries(r, map, "vms", CONF_VMS_MAX);
 
 	c->vms = calloc(n + 1, sizeof(*c->vms));
 	if (!c->vms)

@@ -122,7 +122,7 @@ static void read_plug(struct conf_reader *r, const struct yaml_node *map, struct
 		return;
 	conf_slot_special(s, cls->plug);
 	node = conf_map_get(map, cls->plug);
-	if (!node || !conf_is_kind(r, node, YAML_TEXT, cls->plug))
+	if (!node || !conf_key_is_kind(r, node, YAML_TEXT, cls->plug))
 		return;
 	d->plug = strdup(node->text);
 	if (!d->plug)

@@ -79,6 +79,15 @@ bool conf_is_kind(
 	return false;
 }
 
+bool conf_key_is_kind(
+	struct conf_reader *r, const struct yaml_node *node, enum yaml_kind kind, const char *key)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "'%s'", key);
+	return conf_is_kind(r, node, kind, what);
+}
+
 const struct yaml_node *conf_map_get(const struct yaml_node *map, const char *key)
 {
 	for (unsigned i = 0; i + 1 < map->n; i += 2)

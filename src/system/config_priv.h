@@ -54,6 +54,9 @@ void conf_check_duplicates(struct conf_reader *r, const struct yaml_node *map);
 /* False, with an error, if it is something else. */
 bool conf_is_kind(
 	struct conf_reader *r, const struct yaml_node *node, enum yaml_kind kind, const char *what);
+/* The same for the value of a key. */
+bool conf_key_is_kind(
+	struct conf_reader *r, const struct yaml_node *node, enum yaml_kind kind, const char *key);
 /* opt_defaults() and opt_check() with errors at `at`. */
 void conf_defaults(
 	struct conf_reader *r, const struct yaml_node *at, const struct opt *table, void *base);

@@ -32,7 +32,7 @@ void conf_section_read(struct conf_reader *r, const struct yaml_node *node,
 		return;
 	if (node->kind == YAML_TEXT && word)
 		conf_slot_set(r, word, node);
-	else if (conf_is_kind(r, node, YAML_MAP, section->name))
+	else if (conf_key_is_kind(r, node, YAML_MAP, section->name))
 		conf_map_read(r, node, s);
 }
 

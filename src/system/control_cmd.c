@@ -326,7 +326,7 @@ static void cmd_stats(const struct request *rq)
 }
 
 /* Who serves the device that `name` means, if it is no process of its own: its medium, or the VM's
- * monitor. `prefix` gets the words that lead to it. */
+ * monitor; NULL: nobody of ours. `prefix` gets the words that lead to it. */
 static struct unit *find_server(struct supervisor *s, const char *name, const char *prefix[2])
 {
 	const char *slash = strchr(name, '/');
@@ -339,7 +339,8 @@ static struct unit *find_server(struct supervisor *s, const char *name, const ch
 			const struct conf_medium *m = conf_medium_of(s->conf, d);
 
 			if (strncmp(vm->name, name, (size_t)(slash - name)) != 0 ||
-				vm->name[slash - name] || strcmp(d->name, slash + 1) != 0)
+				vm->name[slash - name] || strcmp(d->name, slash + 1) != 0 ||
+				d->socket)
 				continue;
 			prefix[0] = m ? "port" : d->name;
 			prefix[1] = m ? name : NULL;

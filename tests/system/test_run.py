@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`avp run` with real device processes and a bare-metal guest, where there is a /dev/kvm: start, control socket,
 deaths and restarts, the end, and that nothing is left."""
+import contextlib
 import json
 import os
 import re
@@ -447,25 +448,42 @@ def test_paths_of_console_ports(place):
         s.ends(0)
 
 
-def test_device_of_somebody_else(place):
-    """The guest's driver meets a daemon that the system only knows by socket, device id and queues."""
+@contextlib.contextmanager
+def somebody_elses_rng(place):
+    """A daemon on r,1.sock that the system did not start."""
     path = os.path.join(place.folder, "r,1.sock")
     daemon = subprocess.Popen([AVP, "device", "rng", "--socket", path], stderr=subprocess.DEVNULL)
     try:
-        devices = ", serial: out.txt, devices: [{type: foreign, id: 4, queues: 1, socket: 'r,1.sock'}]"
         end = time.monotonic() + LIMIT
         while not os.path.exists(path):
             assert time.monotonic() < end and daemon.poll() is None, "the daemon does not listen"
             time.sleep(0.02)
-        with place.run("vms:\n" + place.vm("one", "pci", devices)) as s:
-            s.ends(0)
-        with open(os.path.join(place.folder, "out.txt"), encoding="ascii") as f:
-            lines = f.read().splitlines()
-        assert sum(line.startswith("ok ") for line in lines) >= 23, lines
-        assert not [line for line in lines if line.startswith("FAILED")], lines
+        yield
     finally:
         daemon.terminate()
         daemon.wait()
+
+
+FOREIGN = "{type: foreign, id: 4, queues: 1, socket: 'r,1.sock'}"
+
+
+def test_device_of_somebody_else(place):
+    """The guest's driver meets a daemon that the system only knows by socket, device id and queues."""
+    with somebody_elses_rng(place), place.run("vms:\n" + place.vm("one", "pci", f", serial: out.txt, devices: [{FOREIGN}]")) as s:
+        s.ends(0)
+    with open(os.path.join(place.folder, "out.txt"), encoding="ascii") as f:
+        lines = f.read().splitlines()
+    assert sum(line.startswith("ok ") for line in lines) >= 23, lines
+    assert not [line for line in lines if line.startswith("FAILED")], lines
+
+
+def test_nobody_tells_a_device_of_somebody_else(place):
+    with somebody_elses_rng(place), place.run("vms:\n" + place.vm("one", "button", f", devices: [{FOREIGN}]")) as s:
+        s.state("one", "running")
+        done = place.avp("tell", "one/foreign0", "set", "it")
+        assert done.returncode and "must be a device or a medium" in done.stdout, done.stdout
+        s.ask(cmd="stop")
+        s.ends(0)
 
 
 def test_logs_are_followed(place):
