@@ -5,12 +5,15 @@
 #   make deps    installs what is needed     make guests  kernel, initrd and disks of examples/two-linux.yaml
 #   make demo-vehicle a drive over two CAN buses: sensors, gateway, cluster (docs/gateway.md)
 #   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
+#   make fuzz MINUTES=20   the fuzz targets, that many minutes of CPU time each (docs/robustness.md)
 #   make arm64   builds build-arm64/avp, which runs on arm64 computers and on the emulated arm64 board
 BUILD ?= build
 BUILD_ARM64 ?= build-arm64
+BUILD_FUZZ ?= build-fuzz
+MINUTES ?= 20
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench clean
+.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench fuzz clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -61,5 +64,13 @@ bench: deps
 	$(MAKE) all arm64
 	meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
 
+$(BUILD_FUZZ)/build.ninja:
+	CC=clang meson setup $(BUILD_FUZZ) -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+
+fuzz: deps
+	$(MAKE) $(BUILD_FUZZ)/build.ninja
+	ninja -C $(BUILD_FUZZ) -j $(JOBS) fuzz
+	tools/fuzz --build $(BUILD_FUZZ) --minutes $(MINUTES)
+
 clean:
-	rm -rf build build-arm64 build-asan build-clang
+	rm -rf build build-arm64 build-asan build-clang build-fuzz
