@@ -13,6 +13,9 @@
 #include "base/util.h"
 
 #define BATCH 64
+/* Rounds of asking between two looks at the descriptors: a look costs as much as 10 rounds, and is
+ * not to come later than a few milliseconds. */
+#define POLL_ROUNDS 64
 
 /* A call from another thread; lives on the caller's stack until it is done. */
 struct call {
@@ -29,6 +32,10 @@ struct ev_loop {
 	struct ev_timer *timers; /* by deadline */
 	struct ev_task *tasks;	 /* in the order of posting */
 	struct ev_task **tasks_end;
+	struct ev_poll *polls;
+	struct ev_poll *next_poll; /* to be asked next, so that any may be removed meanwhile */
+	uint64_t poll_ns;
+	uint64_t idle_since_ns; /* when asking found nothing first; 0: it last found work */
 	/* The batch being dispatched, so that ev_fd_del() can take a watch out of it. */
 	struct epoll_event batch[BATCH];
 	int batch_len;
@@ -159,12 +166,63 @@ static int wait_ms(const struct ev_loop *loop, int timeout_ms)
 	return ms > 1000000 ? 1000000 : (int)ms;
 }
 
+static bool ask_all(struct ev_loop *loop)
+{
+	bool worked = false;
+
+	for (struct ev_poll *p = loop->polls; p; p = loop->next_poll) {
+		loop->next_poll = p->next;
+		worked |= p->ask(p->arg);
+	}
+	return worked;
+}
+
+static bool arm_all(struct ev_loop *loop)
+{
+	bool worked = false;
+
+	for (struct ev_poll *p = loop->polls; p && !worked; p = loop->next_poll) {
+		loop->next_poll = p->next;
+		worked = p->arm(p->arg);
+	}
+	return worked;
+}
+
+/* A turn of busy polling. True: the loop may sleep. */
+static bool poll_turn(struct ev_loop *loop)
+{
+	bool worked = false;
+	unsigned rounds = 0;
+	uint64_t now;
+
+	do {
+		if (ask_all(loop))
+			worked = true;
+		else
+			cpu_relax();
+	} while (++rounds < POLL_ROUNDS && !loop->tasks);
+	if (worked)
+		loop->idle_since_ns = 0;
+	if (worked || loop->tasks || loop->poll_ns == EV_POLL_ALWAYS)
+		return false;
+	now = ev_now_ns();
+	if (!loop->idle_since_ns)
+		loop->idle_since_ns = now;
+	if (now - loop->idle_since_ns < loop->poll_ns)
+		return false;
+	loop->idle_since_ns = 0;
+	return !arm_all(loop);
+}
+
 int ev_run_once(struct ev_loop *loop, int timeout_ms)
 {
-	int n = epoll_wait(loop->epoll, loop->batch, BATCH, wait_ms(loop, timeout_ms));
+	bool sleep = !loop->polls || poll_turn(loop);
+	int n = epoll_wait(loop->epoll, loop->batch, BATCH, sleep ? wait_ms(loop, timeout_ms) : 0);
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
+	if (n > 0)
+		loop->idle_since_ns = 0;
 	loop->batch_len = n < 0 ? 0 : n;
 	for (loop->batch_pos = 0; loop->batch_pos < loop->batch_len; loop->batch_pos++) {
 		struct ev_fd *w = loop->batch[loop->batch_pos].data.ptr;
@@ -305,6 +363,38 @@ void ev_timer_stop(struct ev_timer *t)
 		;
 	*p = t->next;
 	t->armed = false;
+}
+
+void ev_set_poll(struct ev_loop *loop, uint64_t ns)
+{
+	loop->poll_ns = ns;
+}
+
+bool ev_polls(const struct ev_loop *loop)
+{
+	return loop->poll_ns;
+}
+
+void ev_poll_add(struct ev_loop *loop, struct ev_poll *p, ev_poll_fn ask, ev_poll_fn arm, void *arg)
+{
+	*p = (struct ev_poll){
+		.loop = loop, .ask = ask, .arm = arm, .arg = arg, .next = loop->polls
+	};
+	loop->polls = p;
+}
+
+void ev_poll_del(struct ev_poll *p)
+{
+	struct ev_poll **at;
+
+	if (!p->loop)
+		return;
+	for (at = &p->loop->polls; *at != p; at = &(*at)->next)
+		;
+	*at = p->next;
+	if (p->loop->next_poll == p)
+		p->loop->next_poll = p->next;
+	p->loop = NULL;
 }
 
 void ev_task_init(struct ev_loop *loop, struct ev_task *t, ev_fn fn, void *arg)

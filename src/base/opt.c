@@ -154,6 +154,10 @@ static int parse_number(const struct opt *o, const char *text, uint64_t *out)
 
 	if (o->type == OPT_U32 && max > UINT32_MAX)
 		max = UINT32_MAX;
+	if (o->type == OPT_U32 && o->words && !strcmp(text, o->words[0])) {
+		*out = OPT_U32_WORD;
+		return 0;
+	}
 	if (o->type == OPT_SIZE) {
 		if (opt_parse_size(text, out))
 			return -EINVAL;
@@ -295,6 +299,9 @@ static void describe_allowed(const struct opt *o, char *buf, size_t len)
 	case OPT_U32:
 	case OPT_U64:
 		describe_range(o, "a whole number", buf, len);
+		n = strlen(buf);
+		if (o->words)
+			snprintf(buf + n, len - n, ", or %s", o->words[0]);
 		return;
 	case OPT_SIZE:
 		describe_range(o, "bytes, or a number with K, M, G or T,", buf, len);
@@ -459,6 +466,8 @@ void opt_help(const struct opt *table, FILE *f)
 				fprintf(f, "%s%s", i ? "|" : " [", o->words[i]);
 		if (o->type == OPT_ENUM)
 			fputs("]", f);
+		if (o->type == OPT_U32 && o->words)
+			fprintf(f, " [or %s]", o->words[0]);
 		if (o->flags & OPT_REQUIRED)
 			fputs(" (required)", f);
 		else if (o->def)

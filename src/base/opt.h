@@ -15,7 +15,7 @@
 
 enum opt_type {
 	OPT_BOOL, /* bool: true|false|yes|no|on|off */
-	OPT_U32,  /* uint32_t, decimal or 0x */
+	OPT_U32,  /* uint32_t, decimal or 0x; the one word of `words`, if any, is OPT_U32_WORD */
 	OPT_U64,  /* uint64_t */
 	OPT_SIZE, /* uint64_t bytes, with K, M, G, T (powers of 1024) */
 	OPT_STR,  /* char *, owned, NULL when unset */
@@ -26,6 +26,8 @@ enum opt_type {
 	OPT_LIST, /* struct opt_list; a key may be given several times or comma-separated */
 	OPT_TIME, /* uint32_t milliseconds, as in 10s, 500ms, 2m; a bare number is seconds */
 };
+
+#define OPT_U32_WORD UINT32_MAX
 
 struct opt_mac {
 	uint8_t addr[6];
@@ -48,7 +50,7 @@ struct opt {
 	size_t offset;		  /* of the field in the owner's structure */
 	const char *def;	  /* default as text, or NULL: zero */
 	uint64_t min, max;	  /* for numbers and times (ms); max 0 means no bound */
-	const char *const *words; /* for OPT_ENUM and OPT_PATH, ends with NULL */
+	const char *const *words; /* for OPT_ENUM, OPT_PATH and OPT_U32, ends with NULL */
 	const char *help;	  /* one line: meaning, unit */
 	unsigned flags;
 };

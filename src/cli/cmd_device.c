@@ -23,6 +23,7 @@ struct process {
 	const char *name;
 	int fd;		/* of a socket that was opened for us, or -1 */
 	int control_fd; /* to the supervisor, or -1 */
+	uint32_t poll;
 	enum jail_mode jail;
 
 	struct log log;
@@ -32,6 +33,12 @@ struct process {
 	int signal_fd;
 	struct ev_fd signals;
 	struct line line;
+};
+
+/* Of the process, whatever it serves. */
+static const struct opt process_opts[] = {
+	VDEV_POLL_OPT(offsetof(struct process, poll)),
+	OPT_END,
 };
 
 static void list_types(FILE *f)
@@ -55,6 +62,7 @@ static void type_help(const struct vdev_class *cls)
 	       "  --jail MODE                best-effort, required or off (default: best-effort)\n"
 	       "  --no-jail                  --jail off\n",
 		cls->name, cls->summary, cls->id, cls->name);
+	opt_help(process_opts, stdout);
 	if (!cls->opts)
 		return;
 	puts("\nkeys:");
@@ -124,6 +132,8 @@ static int set_key(struct process *p, const char *key, const char *value, struct
 		return parse_fd(key, value, &p->control_fd, e);
 	if (!strcmp(key, "jail"))
 		return parse_jail(value, &p->jail, e);
+	if (opt_find(process_opts, key))
+		return opt_set(process_opts, p, key, value, e);
 	if (!opts)
 		return err_set(e, -ENOENT, "device %s has no key '%s'", p->dev->cls->name, key);
 	return opt_set(opts, p->dev, key, value, e);
@@ -276,6 +286,7 @@ static int set_up(struct process *p, struct err *e)
 
 	if (ret)
 		return err_sys(e, ret, "creating the event loop");
+	vdev_set_poll(p->loop, p->poll);
 	ret = watch_signals(p, e);
 	if (!ret)
 		ret = open_line(p, e);

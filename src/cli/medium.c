@@ -51,6 +51,7 @@ static const struct opt own_opts[] = {
 		.offset = offsetof(struct medium, jail),
 		.words = jail_mode_words,
 		.help = "what to do without a layer of the jail" },
+	VDEV_POLL_OPT(offsetof(struct medium, poll)),
 	OPT_END,
 };
 
@@ -349,6 +350,7 @@ static int open_all(struct medium *m, struct err *e)
 
 	if (ret)
 		return err_sys(e, ret, "cannot make an event loop");
+	vdev_set_poll(m->loop, m->poll);
 	ret = watch_signals(m, e);
 	if (!ret)
 		ret = open_line(m, e);

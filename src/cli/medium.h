@@ -68,6 +68,7 @@ struct medium {
 	char *name;
 	int jail;
 	uint32_t control_fd; /* 0: none */
+	uint32_t poll;
 
 	struct log log;
 	struct ev_loop *loop;

@@ -17,6 +17,7 @@ struct monitor_device {
 	bool isolate;
 	int transport; /* enum vm_transport */
 	uint32_t id, queues, config;
+	uint32_t poll;	      /* of one served by a thread here */
 	struct opt_list scmi; /* protocols, as board_set_scmi() has them */
 	uint32_t scmi_voltages;
 

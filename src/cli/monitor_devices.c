@@ -31,6 +31,7 @@ static const struct opt device_opts[] = {
 		.offset = FIELD(isolate),
 		.def = "true",
 		.help = "false: a thread of the monitor serves it" },
+	VDEV_POLL_OPT(FIELD(poll)),
 	{ .name = "transport",
 		.type = OPT_ENUM,
 		.offset = FIELD(transport),
@@ -122,6 +123,8 @@ static int check(const struct monitor_device *d, struct err *e)
 			e, -EINVAL, "type '%s' is not known; with a socket give its id=N", d->type);
 	if (!d->isolate && d->socket)
 		return err_set(e, -EINVAL, "isolate=false and socket exclude each other");
+	if (d->poll && d->socket)
+		return err_set(e, -EINVAL, "poll and socket exclude each other: its process polls");
 	if (!d->isolate && !d->cls)
 		return err_set(e, -EINVAL, "isolate=false needs a type that is known here");
 	if (d->isolate && !d->socket)
@@ -202,6 +205,7 @@ int monitor_device_open(
 	rc = ev_loop_create(&d->loop);
 	if (rc)
 		return err_sys(e, rc, "cannot create an event loop");
+	vdev_set_poll(d->loop, d->poll);
 	rc = open_line(d, control_fd, e);
 	if (rc)
 		return rc;

@@ -57,11 +57,15 @@ bool conf_good_name(struct conf_reader *r, const struct yaml_node *at, const cha
 	return false;
 }
 
+/* Of all media; cli/medium.c has the same key. */
+static const struct opt common_medium_opts[] = { VDEV_POLL_OPT(0), OPT_END };
+
 static void read_medium(struct conf_reader *r, const struct yaml_node *map, struct conf_medium *m)
 {
 	autofree void *scratch = calloc(1, m->cls->config_size);
 	struct conf_slots s = { .n = 0 };
 	char what[64];
+	uint32_t poll;
 
 	/* `car:` alone is a medium with nothing but defaults. */
 	if (map->kind == YAML_TEXT && !*map->text)
@@ -75,6 +79,7 @@ static void read_medium(struct conf_reader *r, const struct yaml_node *map, stru
 	}
 	conf_defaults(r, map, m->cls->opts, scratch);
 	conf_slot_table(&s, m->cls->opts, scratch, &m->keys);
+	conf_slot_table(&s, common_medium_opts, &poll, &m->keys);
 	conf_map_read(r, map, &s);
 	conf_required(r, map, m->cls->opts, scratch);
 	opt_free(m->cls->opts, scratch);

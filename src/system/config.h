@@ -41,6 +41,7 @@ struct conf_device {
 	char *socket;	       /* somebody else's vhost-user socket, or NULL */
 	char *plug;	       /* the medium it is plugged into, or NULL */
 	bool isolate;	       /* a process of its own */
+	uint32_t poll;	       /* VDEV_POLL_OPT */
 	struct conf_keys keys; /* rows of cls->opts */
 	unsigned line, column;
 };

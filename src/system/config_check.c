@@ -127,6 +127,19 @@ static void check_medium_name(struct conf_reader *r, const struct conf_medium *m
 				r->conf->vms[v].line);
 }
 
+/* Whoever serves the device polls. */
+static void check_poll(struct conf_reader *r, const struct conf_device *d)
+{
+	if (!d->poll)
+		return;
+	if (d->socket)
+		conf_error(r, d->line, d->column,
+			"'poll' and 'socket' exclude each other: the device is elsewhere");
+	if (d->plug)
+		conf_error(r, d->line, d->column, "'poll' belongs to the %s '%.64s'",
+			medium_class_for(d->cls->name)->command, d->plug);
+}
+
 static void check_isolation(struct conf_reader *r, const struct conf_device *d)
 {
 	if (d->isolate)
@@ -183,6 +196,7 @@ void conf_check(struct conf_reader *r)
 		for (unsigned i = 0; i < c->vms[v].ndevices; i++) {
 			check_plug(r, &c->vms[v].devices[i]);
 			check_isolation(r, &c->vms[v].devices[i]);
+			check_poll(r, &c->vms[v].devices[i]);
 			check_sensors(r, &c->vms[v].devices[i].keys);
 		}
 	}

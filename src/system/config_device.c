@@ -24,6 +24,7 @@ static const struct opt device_opts[] = {
 		.offset = DEVICE(isolate),
 		.def = "true",
 		.help = "a process of its own, in a jail" },
+	VDEV_POLL_OPT(DEVICE(poll)),
 	OPT_END,
 };
 

@@ -197,6 +197,26 @@ static void add_implied(struct planner *p, struct plan_proc *proc, const struct 
 	}
 }
 
+/* `poll` as it is written. */
+static void poll_text(char *buf, size_t len, const struct conf_device *d)
+{
+	if (d->poll == OPT_U32_WORD)
+		snprintf(buf, len, "%s", vdev_poll_words[0]);
+	else
+		snprintf(buf, len, "%u", d->poll);
+}
+
+static void add_poll(struct planner *p, struct plan_proc *proc, const struct conf_device *d)
+{
+	char text[16];
+
+	if (!d->poll)
+		return;
+	poll_text(text, sizeof(text), d);
+	add_arg(p, proc, "--poll");
+	add_arg(p, proc, "%s", text);
+}
+
 static void plan_device(struct planner *p, const struct conf_vm *vm, const struct conf_device *d)
 {
 	char name[2 * CONF_NAME_MAX + 2];
@@ -210,6 +230,7 @@ static void plan_device(struct planner *p, const struct conf_vm *vm, const struc
 	proc->device = d;
 	add_arg(p, proc, "%s", d->cls->name);
 	add_common(p, proc);
+	add_poll(p, proc, d);
 	add_arg(p, proc, "--fd");
 	add_arg(p, proc, "%u", add_socket(p, proc, vm, d));
 	add_keys(p, proc, &d->keys);
@@ -291,14 +312,17 @@ static void add_monitor_device(struct planner *p, struct plan_proc *proc, const 
 	const struct conf_device *d)
 {
 	autofree char *keys = NULL, *socket = NULL, *scmi = join_scmi(p, d);
+	char poll[16];
 
+	poll_text(poll, sizeof(poll), d);
 	if (d->isolate)
 		socket = join_socket(p, vm, d);
 	if (!d->isolate || conf_is_foreign(d))
 		keys = join_keys(p, vm, d);
 	add_arg(p, proc, "--device");
-	add_arg(p, proc, "type=%s,name=%s%s%s%s", d->cls->name, d->name,
-		socket ? socket : ",isolate=false", keys ? keys : "", scmi ? scmi : "");
+	add_arg(p, proc, "type=%s,name=%s%s%s%s%s%s", d->cls->name, d->name,
+		socket ? socket : ",isolate=false", d->poll && !d->isolate ? ",poll=" : "",
+		d->poll && !d->isolate ? poll : "", keys ? keys : "", scmi ? scmi : "");
 }
 
 char *plan_vars_path(const struct conf *conf, const struct conf_vm *vm)

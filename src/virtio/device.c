@@ -222,6 +222,57 @@ static int check_queue(const struct vdev *dev, unsigned q, uint16_t size, struct
 	return 0;
 }
 
+const char *const vdev_poll_words[] = { "always", NULL };
+
+void vdev_set_poll(struct ev_loop *loop, uint32_t poll)
+{
+	ev_set_poll(loop, poll == OPT_U32_WORD ? EV_POLL_ALWAYS : poll * UINT64_C(1000));
+}
+
+/* Delivers the kicks that the drivers of polled queues do not send. */
+static bool ask_queues(void *arg)
+{
+	struct vdev *dev = arg;
+	bool worked = false;
+
+	for (uint64_t left = dev->polled_queues; left; left &= left - 1) {
+		unsigned q = (unsigned)__builtin_ctzll(left);
+
+		if (!vq_take_kick(dev->queues[q]))
+			continue;
+		worked = true;
+		vdev_kick(dev, q);
+	}
+	return worked;
+}
+
+static bool arm_queues(void *arg)
+{
+	struct vdev *dev = arg;
+	bool worked = false;
+
+	for (uint64_t left = dev->polled_queues; left; left &= left - 1)
+		worked |= vq_arm_kick(dev->queues[__builtin_ctzll(left)]);
+	return worked;
+}
+
+static void poll_queue(struct vdev *dev, unsigned q)
+{
+	if (!dev->loop || !ev_polls(dev->loop))
+		return;
+	if (!dev->polled_queues)
+		ev_poll_add(dev->loop, &dev->poll, ask_queues, arm_queues, dev);
+	dev->polled_queues |= FEATURE(q);
+	vq_set_polled(dev->queues[q]);
+}
+
+static void unpoll_queue(struct vdev *dev, unsigned q)
+{
+	dev->polled_queues &= ~FEATURE(q);
+	if (!dev->polled_queues)
+		ev_poll_del(&dev->poll);
+}
+
 int vdev_queue_start(struct vdev *dev, unsigned q, struct vq_setup *setup, struct err *e)
 {
 	int ret = check_queue(dev, q, setup->size, e);
@@ -234,6 +285,7 @@ int vdev_queue_start(struct vdev *dev, unsigned q, struct vq_setup *setup, struc
 		err_prefix(e, "queue %u", q);
 		return ret;
 	}
+	poll_queue(dev, q);
 	if (dev->cls->queue_started)
 		dev->cls->queue_started(dev, q);
 	return 0;
@@ -249,6 +301,7 @@ void vdev_queue_stop(struct vdev *dev, unsigned q, uint16_t *avail_base, uint16_
 		return;
 	if (dev->cls->queue_stop)
 		dev->cls->queue_stop(dev, q);
+	unpoll_queue(dev, q);
 	vq_stop(dev->queues[q], avail_base, used_base);
 }
 

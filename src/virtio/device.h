@@ -58,7 +58,7 @@ struct vdev_metric {
 struct vdev_sandbox {
 	const char *const *syscalls; /* further system calls by name, ends with NULL; may be NULL */
 	const unsigned long *ioctls; /* request numbers for "ioctl", ends with 0; may be NULL */
-	uint8_t ioctl_type; /* all requests of this type byte as well; 0: none */
+	uint8_t ioctl_type;	     /* all requests of this type byte as well; 0: none */
 	/* Names of OPT_PATH keys whose folders the process must still reach; ends with NULL. */
 	const char *const *paths;
 };
@@ -142,9 +142,26 @@ struct vdev {
 	uint64_t masked; /* feature bits not to be offered, by configuration */
 
 	/* The core's own. */
-	bool ready; /* init succeeded */
+	bool ready;		/* init succeeded */
+	struct ev_poll poll;	/* while queues run on a loop that polls: */
+	uint64_t polled_queues; /* a bit each */
 	struct log_limit complaints;
 };
+
+/*
+ * The key `poll` of all that serve devices, a row of their tables: for how many microseconds after
+ * the last request the loop looks for the next one without sleeping, into a uint32_t.
+ */
+#define VDEV_POLL_OPT(at)                                                                          \
+	{                                                                                          \
+		.name = "poll", .type = OPT_U32, .offset = (at), .def = "0", .max = 1000000,       \
+		.words = vdev_poll_words,                                                          \
+		.help = "microseconds after a request in which the next one is looked for "        \
+			"without sleeping; takes a core to itself",                                \
+	}
+extern const char *const vdev_poll_words[];
+/* Has a loop poll as the key says. Before any device is made on it. */
+void vdev_set_poll(struct ev_loop *loop, uint32_t poll);
 
 /* All device types, ends with NULL (src/devices/registry.c). */
 extern const struct vdev_class *const vdev_classes[];

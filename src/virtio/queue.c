@@ -443,16 +443,50 @@ bool vq_pending(struct vq *vq)
 	return vq->packed ? vq_packed_pending(vq) : vq_split_pending(vq);
 }
 
-bool vq_enable_kick(struct vq *vq)
+/* Has the driver not kick. */
+static void suppress(struct vq *vq)
 {
-	if (!vq->running)
-		return false;
+	if (vq->packed)
+		vq_packed_disable_kick(vq);
+	else
+		vq_split_disable_kick(vq);
+	vq->armed = false;
+}
+
+static void ask_kick(struct vq *vq)
+{
 	if (vq->packed)
 		vq_packed_enable_kick(vq);
 	else
 		vq_split_enable_kick(vq);
 	/* The wish before the look at the ring, or a request could come without a kick. */
 	full_fence();
+}
+
+static void ask_kick_beyond(struct vq *vq)
+{
+	if (vq->packed)
+		vq_packed_enable_kick_beyond(vq);
+	else
+		vq_split_enable_kick_beyond(vq);
+	full_fence(); /* as in ask_kick() */
+}
+
+static bool pending_beyond(struct vq *vq)
+{
+	if (!vq->enabled || vq->broken)
+		return false;
+	return vq->packed ? vq_packed_pending_beyond(vq) : vq_split_pending_beyond(vq);
+}
+
+bool vq_enable_kick(struct vq *vq)
+{
+	if (!vq->running)
+		return false;
+	if (vq->polled)
+		vq->wish = VQ_WISH_NEXT;
+	else
+		ask_kick(vq);
 	return vq_pending(vq);
 }
 
@@ -460,21 +494,54 @@ bool vq_enable_kick_beyond(struct vq *vq)
 {
 	if (!vq->running || !vq->enabled || vq->broken)
 		return false;
-	if (vq->packed)
-		vq_packed_enable_kick_beyond(vq);
+	if (vq->polled)
+		vq->wish = VQ_WISH_BEYOND;
 	else
-		vq_split_enable_kick_beyond(vq);
-	/* As in vq_enable_kick(). */
-	full_fence();
-	return vq->packed ? vq_packed_pending_beyond(vq) : vq_split_pending_beyond(vq);
+		ask_kick_beyond(vq);
+	return pending_beyond(vq);
 }
 
 void vq_disable_kick(struct vq *vq)
 {
+	vq->wish = VQ_WISH_NONE;
+	if (vq->running && (!vq->polled || vq->armed))
+		suppress(vq);
+}
+
+void vq_set_polled(struct vq *vq)
+{
 	if (!vq->running)
 		return;
-	if (vq->packed)
-		vq_packed_disable_kick(vq);
+	vq->polled = true;
+	suppress(vq);
+	vq->wish = VQ_WISH_NEXT;
+}
+
+/* True if what the device wants to hear of has happened. */
+static bool wish_is_due(struct vq *vq)
+{
+	return vq->wish == VQ_WISH_NEXT ? vq_pending(vq) : pending_beyond(vq);
+}
+
+bool vq_take_kick(struct vq *vq)
+{
+	if (vq->wish == VQ_WISH_NONE || !wish_is_due(vq))
+		return false;
+	vq_disable_kick(vq);
+	return true;
+}
+
+bool vq_arm_kick(struct vq *vq)
+{
+	if (vq->wish == VQ_WISH_NONE)
+		return false;
+	vq->armed = true;
+	if (vq->wish == VQ_WISH_NEXT)
+		ask_kick(vq);
 	else
-		vq_split_disable_kick(vq);
+		ask_kick_beyond(vq);
+	if (!wish_is_due(vq))
+		return false;
+	suppress(vq);
+	return true;
 }

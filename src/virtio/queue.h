@@ -140,5 +140,16 @@ void vq_disable_kick(struct vq *vq);
 /* True if vq_pop() would return 1; reads only the ring. */
 bool vq_pending(struct vq *vq);
 
+/*
+ * Polled, a running queue has the driver not kick: vq_enable_kick() and vq_enable_kick_beyond()
+ * only note what the device wants to hear of, and whoever polls asks vq_take_kick() whether it has
+ * happened: true once for each such wish. vq_arm_kick() asks the driver for the kick that is wished
+ * for, before a sleep; true if a request arrived before the driver could know. Lasts until
+ * vq_stop().
+ */
+void vq_set_polled(struct vq *vq);
+bool vq_take_kick(struct vq *vq);
+bool vq_arm_kick(struct vq *vq);
+
 /* Bytes of an in-flight record for one queue of `size` entries. */
 uint64_t vq_inflight_size(uint16_t size, bool packed);

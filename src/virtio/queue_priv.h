@@ -95,8 +95,13 @@ struct packed_ring {
 	uint16_t in_use; /* descriptors taken and not used */
 };
 
+/* What the device wants a kick for. */
+enum vq_wish { VQ_WISH_NONE, VQ_WISH_NEXT, VQ_WISH_BEYOND };
+
 struct vq {
 	bool running, enabled;
+	bool polled, armed; /* armed: the driver may kick although the queue is polled */
+	enum vq_wish wish;  /* of a polled queue */
 	bool packed, event_idx, in_order, indirect;
 	bool resumed;	  /* not at a fresh ring's position when it started */
 	bool notify_late; /* an interrupt may have been lost in a former life */

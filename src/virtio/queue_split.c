@@ -245,9 +245,14 @@ bool vq_split_pending_beyond(struct vq *vq)
 
 void vq_split_disable_kick(struct vq *vq)
 {
-	/* With EVENT_IDX an avail_event that stays behind says the same, and flags must be 0. */
+	struct split_ring *r = &vq->split;
+
+	/* With EVENT_IDX an avail_event that stays behind says the same, and flags must be 0. For a
+	 * polled queue it is put behind, once for 65535 requests. */
 	if (!vq->event_idx)
-		st16(&vq->split.used->flags, VIRTQ_USED_F_NO_NOTIFY);
+		st16(&r->used->flags, VIRTQ_USED_F_NO_NOTIFY);
+	else if (vq->polled)
+		st16((le16 *)(void *)&r->used->ring[vq->size], (uint16_t)(r->last_avail - 1));
 }
 
 bool vq_split_pending(struct vq *vq)

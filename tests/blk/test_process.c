@@ -10,7 +10,8 @@
 #include "loopdev.h"
 #include "vhud_server.h"
 
-static void killed_under_load(struct tap *t, const char *folder, uint64_t features)
+static void killed_under_load(
+	struct tap *t, const char *folder, const char *poll, uint64_t features)
 {
 	struct vhud_opts o = {
 		.features = features | UINT64_C(0x1fffe), .nqueues = 2, .queue_size = 256
@@ -26,7 +27,7 @@ static void killed_under_load(struct tap *t, const char *folder, uint64_t featur
 	fd = mkstemp(path);
 	REQUIRE(t, fd >= 0 && !ftruncate(fd, 8 << 20));
 	close(fd);
-	REQUIRE(t, !vhud_spawn(&p, "blk", "--image", path, "--queues", "2", NULL));
+	REQUIRE(t, !vhud_spawn(&p, "blk", "--image", path, "--queues", "2", "--poll", poll, NULL));
 	REQUIRE(t, (d = vhud_open(p.path)));
 	REQUIRE(t, !vhud_start(d, &o));
 	CHECK(t, load_init(&l, t, d, 2, 2048));
@@ -56,25 +57,38 @@ static void killed_under_load(struct tap *t, const char *folder, uint64_t featur
 static void split_in_memory(struct tap *t)
 {
 	killed_under_load(
-		t, "/dev/shm", FEATURE(VIRTIO_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_EVENT_IDX));
+		t, "/dev/shm", "0", FEATURE(VIRTIO_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_EVENT_IDX));
 }
 
 static void split_on_storage(struct tap *t)
 {
 	killed_under_load(
-		t, "/var/tmp", FEATURE(VIRTIO_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_EVENT_IDX));
+		t, "/var/tmp", "0", FEATURE(VIRTIO_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_EVENT_IDX));
 }
 
 static void packed_in_memory(struct tap *t)
 {
-	killed_under_load(t, "/dev/shm",
+	killed_under_load(t, "/dev/shm", "0",
 		FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_INDIRECT_DESC) |
 			FEATURE(VIRTIO_F_EVENT_IDX));
 }
 
 static void packed_on_storage(struct tap *t)
 {
-	killed_under_load(t, "/var/tmp", FEATURE(VIRTIO_F_RING_PACKED));
+	killed_under_load(t, "/var/tmp", "0", FEATURE(VIRTIO_F_RING_PACKED));
+}
+
+/* Polled, with sleeps between requests in the first, and without any in the second. */
+static void split_polled(struct tap *t)
+{
+	killed_under_load(
+		t, "/var/tmp", "20", FEATURE(VIRTIO_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_EVENT_IDX));
+}
+
+static void packed_polled(struct tap *t)
+{
+	killed_under_load(t, "/dev/shm", "always",
+		FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_EVENT_IDX));
 }
 
 /* Discards of a block device are ioctls on a thread that starts when the jail has closed. */
@@ -124,6 +138,8 @@ int main(void)
 	TAP_RUN(&t, split_on_storage);
 	TAP_RUN(&t, packed_in_memory);
 	TAP_RUN(&t, packed_on_storage);
+	TAP_RUN(&t, split_polled);
+	TAP_RUN(&t, packed_polled);
 	TAP_RUN(&t, discard_in_the_jail);
 	return tap_done(&t);
 }

@@ -71,6 +71,11 @@ BAD = [
     ("image written twice", VM % "{type: blk, image: k}, {type: blk, image: ./k, readonly: true}",
      ["1:82: image "]),
     ("socket and isolate", VM % "{type: rng, socket: s, isolate: false}", ["1:40: 'isolate: false' and 'socket' exclude"]),
+    ("socket and poll", VM % "{type: rng, socket: s, poll: 50}", ["1:40: 'poll' and 'socket' exclude"]),
+    ("poll of a port", (VM % "{type: net, switch: car, poll: 50}") + "switches: {car: }\n",
+     ["1:40: 'poll' belongs to the switch 'car'"]),
+    ("poll that is no time", VM % "{type: rng, poll: often}",
+     ["1:58: 'often' is no value for 'poll': it takes a whole number from 0 to 1000000, or always"]),
     ("foreign without socket", VM % "{type: foreign, id: 36}", ["1:40: a foreign device needs 'socket'"]),
     ("foreign without id", VM % "{type: foreign, socket: s}", ["1:40: key 'id' is missing"]),
     ("foreign with an id beyond PCI's", VM % "{type: foreign, id: 64, socket: s}",
@@ -78,7 +83,7 @@ BAD = [
     ("foreign with too many queues", VM % "{type: foreign, id: 36, queues: 65, socket: s}",
      ["1:72: '65' is no value for 'queues': it takes a whole number from 1 to 64"]),
     ("foreign with a key of another", VM % "{type: foreign, id: 36, socket: s, image: k}",
-     ["1:75: unknown key 'image'; allowed: type, name, socket, isolate, id, queues, config"]),
+     ["1:75: unknown key 'image'; allowed: type, name, socket, isolate, poll, id, queues, config"]),
     ("foreign and isolate", VM % "{type: foreign, id: 36, socket: s, isolate: false}",
      ["1:40: 'isolate: false' and 'socket' exclude"]),
     ("memory in no whole pages", "vms: {a: {memory: 3000000, boot: {kernel: k}}}\n",
@@ -233,6 +238,17 @@ def test_vsock_paths(tap, folder):
               and any(path.endswith("/a/vsock") for path in paths), paths, err)
 
 
+def test_poll(tap, folder):
+    """Whoever serves the device is told to poll."""
+    status, out, err, _ = check(folder, VM % "{type: rng, poll: always}, {type: rng, poll: 50, isolate: false}, "
+                                "{type: rng}, {type: net, switch: car}" + "switches: {car: {poll: 100}}\n", "--json")
+    commands = {argv[argv.index("--name") + 1]: argv for argv in json.loads(out)["processes"]} if not status else {}
+    polls = {name: argv[argv.index("--poll") + 1] for name, argv in commands.items() if "--poll" in argv}
+    tap.check("processes that poll", polls == {"a/rng0": "always", "car": "100"}, polls, err)
+    tap.check("a thread of the monitor polls", any(word == "type=rng,name=rng1,isolate=false,poll=50"
+                                                   for word in commands.get("a", [])), commands.get("a"))
+
+
 def test_good(tap, folder):
     text = ("name: cockpit\njail: required\ngrace: 500ms\nvms:\n  ivi:\n    memory: 64M\n    cpus: {count: 2, host: [0, 1]}\n"
             "    boot: {kernel: k, cmdline: 'a, b=\"c\"'}\n    restart: always\n    devices:\n"
@@ -274,6 +290,7 @@ def test_good(tap, folder):
         tap.check(f"run-time folder, XDG_RUNTIME_DIR={runtime}", json.loads(done.stdout)["run_dir"] == f"{wanted}/cockpit")
     test_supervision(tap, folder)
     test_vsock_paths(tap, folder)
+    test_poll(tap, folder)
     status, out, _, _ = check(folder, text)
     tap.check("a correct file, for people", status == 0 and "VM ivi" in out and "(writeback)" in out, out)
 

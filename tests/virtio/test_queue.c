@@ -509,6 +509,63 @@ static void sizes_are_the_standards(struct tap *t)
 	CHECK_EQ(t, vq_inflight_size(128, true), 4160);
 }
 
+/* The kicks of a polled queue: not sent, but taken once for each wish. */
+static void polled(struct tap *t, uint64_t features)
+{
+	struct vq_chain *c, *none;
+	struct rig r;
+
+	REQUIRE(t, rig_init(&r, 8, features, NULL));
+	vq_set_polled(r.vq);
+	CHECK(t, !vq_take_kick(r.vq));
+	for (unsigned i = 0; i < 20; i++) {
+		CHECK_EQ(t, add(&r, 0), 0);
+		CHECK(t, !drv_ring_publish(&r.drv));
+		CHECK(t, vq_take_kick(r.vq));
+		CHECK(t, !vq_take_kick(r.vq)); /* the device has not said that it wants more */
+		CHECK_EQ(t, echo(&r), 1);
+		CHECK(t, !vq_enable_kick(r.vq));
+		CHECK(t, !vq_take_kick(r.vq));
+		CHECK_EQ(t, reap(&r), 1);
+	}
+	/* A sleep: kicks are sent until the next one was taken. */
+	CHECK(t, !vq_arm_kick(r.vq));
+	CHECK_EQ(t, add(&r, 0), 0);
+	CHECK(t, drv_ring_publish(&r.drv));
+	CHECK(t, vq_take_kick(r.vq));
+	CHECK_EQ(t, add(&r, 1), 0);
+	CHECK(t, !drv_ring_publish(&r.drv));
+	/* No sleep when something is there. */
+	CHECK(t, vq_enable_kick(r.vq));
+	CHECK(t, vq_arm_kick(r.vq));
+	/* Not enough: only what lies beyond counts. */
+	CHECK_EQ(t, vq_pop(r.vq, &c), 1);
+	vq_rewind(r.vq, c);
+	CHECK_EQ(t, echo(&r), 2);
+	CHECK_EQ(t, add(&r, 2), 0);
+	drv_ring_publish(&r.drv);
+	CHECK_EQ(t, vq_pop(r.vq, &c), 1);
+	CHECK_EQ(t, vq_pop(r.vq, &none), 0);
+	vq_rewind(r.vq, c);
+	CHECK(t, !vq_enable_kick_beyond(r.vq));
+	CHECK(t, !vq_take_kick(r.vq));
+	CHECK_EQ(t, add(&r, 3), 0);
+	CHECK(t, !drv_ring_publish(&r.drv));
+	CHECK(t, vq_take_kick(r.vq));
+	/* A device that wants none is not woken. */
+	vq_disable_kick(r.vq);
+	CHECK(t, !vq_take_kick(r.vq));
+	CHECK(t, !vq_arm_kick(r.vq));
+	rig_finish(&r);
+}
+
+static void polled_queues_take_kicks(struct tap *t)
+{
+	for (unsigned l = 0; l < 2; l++)
+		for (unsigned event = 0; event < 2; event++)
+			polled(t, layouts[l] | (event ? EVENT : 0));
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
@@ -529,5 +586,6 @@ int main(void)
 	TAP_RUN(&t, long_chains_are_whole);
 	TAP_RUN(&t, bad_setups_are_refused);
 	TAP_RUN(&t, sizes_are_the_standards);
+	TAP_RUN(&t, polled_queues_take_kicks);
 	return tap_done(&t);
 }
