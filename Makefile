@@ -2,6 +2,7 @@
 # Thin front of meson and of the scripts in tools/.
 #   make         builds build/avp            make demo    two Linux guests, started, checked, powered off
 #   make check   all tests                   make bench   the figures of docs/performance.md
+#   make faults  kill -9 of every process 500 times under load (docs/robustness.md)
 #   make deps    installs what is needed     make guests  kernel, initrd and disks of examples/two-linux.yaml
 #   make demo-vehicle a drive over two CAN buses: sensors, gateway, cluster (docs/gateway.md)
 #   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
@@ -13,7 +14,7 @@ BUILD_FUZZ ?= build-fuzz
 MINUTES ?= 20
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench fuzz clean
+.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench fuzz faults clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -71,6 +72,10 @@ fuzz: deps
 	$(MAKE) $(BUILD_FUZZ)/build.ninja
 	ninja -C $(BUILD_FUZZ) -j $(JOBS) fuzz
 	tools/fuzz --build $(BUILD_FUZZ) --minutes $(MINUTES)
+
+faults: deps
+	$(MAKE) all
+	tools/faults $(BUILD)
 
 clean:
 	rm -rf build build-arm64 build-asan build-clang build-fuzz

@@ -84,6 +84,8 @@ struct i2c {
 	struct request held;  /* the next one, while the run goes out */
 	struct ev_timer rest; /* of the group does not come */
 
+	bool open;   /* the last request that was answered is not the last of its group */
+	bool late;   /* the rest did not come in time */
 	bool failed; /* a request of this group failed */
 	struct ev_task again;
 	struct log_limit denials, troubles;
@@ -171,6 +173,7 @@ static void end_request(struct i2c *i, const struct request *r, bool ok, const u
 	if (r->last || (!ok && !i->failed))
 		i2c_bus_stop(&i->bus);
 	i->failed = !r->last && (i->failed || !ok);
+	i->open = !r->last;
 	i->transfers += r->last;
 }
 
@@ -322,10 +325,11 @@ static bool next_request(struct i2c *i, struct request *r)
 		return true;
 	}
 	if (vq_pop_or_kick(i->dev.queues[REQUESTQ], &c) != 1) {
-		if (i->nrun)
+		if ((i->nrun || i->open) && !i->late)
 			ev_timer_set(&i->rest, GROUP_WAIT_NS);
 		return false;
 	}
+	i->late = false;
 	if (!c->in_len) {
 		vdev_broken(&i->dev, REQUESTQ,
 			"a request has no room for its status (VIRTIO 1.4, 5.16.6.1)");
@@ -335,6 +339,8 @@ static bool next_request(struct i2c *i, struct request *r)
 	return true;
 }
 
+/* Answers of a group are seen together: if this process died in between, the next one would have
+ * the rest of the group without the start, and read where the chip happens to point. */
 static void i2c_kick(struct vdev *dev, unsigned q)
 {
 	struct i2c *i = to_i2c(dev);
@@ -347,7 +353,8 @@ static void i2c_kick(struct vdev *dev, unsigned q)
 		if (n == TURN_MAX - 1)
 			ev_task_post(&i->again);
 	}
-	vq_flush(dev->queues[REQUESTQ]);
+	if (!i->open || i->late)
+		vq_flush(dev->queues[REQUESTQ]);
 }
 
 static void serve_again(void *arg)
@@ -363,9 +370,11 @@ static void rest_missing(void *arg)
 {
 	struct i2c *i = arg;
 
-	if (i->busy || !i->nrun)
+	if (i->busy)
 		return;
-	start_run(i);
+	i->late = true;
+	if (i->nrun)
+		start_run(i);
 	vdev_kick(&i->dev, REQUESTQ);
 }
 
@@ -381,7 +390,7 @@ static void i2c_queue_stop(struct vdev *dev, unsigned q)
 	if (!i->busy)
 		i->nrun = 0;
 	i->held.chain = NULL;
-	i->failed = false;
+	i->open = i->late = i->failed = false;
 	i2c_bus_stop(&i->bus);
 }
 

@@ -17,8 +17,8 @@
 #include "base/util.h"
 #include "host/disk_priv.h"
 
-#define LOCK_TRIES   50
-#define LOCK_WAIT_NS 20000000
+#define LOCK_TRIES   1000
+#define LOCK_WAIT_NS 1000000
 
 static int lock(int fd, const char *path, bool readonly, struct err *e)
 {

@@ -46,11 +46,12 @@ void unit_start_later(struct unit *u, uint64_t delay)
 	unit_set_state(u, UNIT_WAITING);
 }
 
+/* A single death is made good at once. */
 static uint64_t backoff(const struct unit *u)
 {
 	unsigned shift = u->failures > 10 ? 10 : u->failures;
 
-	return min_u64(BACKOFF_MIN << shift, BACKOFF_MAX);
+	return u->failures > 1 ? min_u64(BACKOFF_MIN << shift, BACKOFF_MAX) : 0;
 }
 
 /* A device or medium ended although nobody asked it to. */
