@@ -19,13 +19,47 @@
 /* On arm64 only Linux 6.4 can give a guest the host's counter. */
 #if defined(__x86_64__)
 #define CLOCK_COUNTER "    counter: host\n"
-#define CLOCK_DEVICE  "      - {type: rtc, counter: " CONFORM_COUNTER "}\n"
+#define CLOCK_DEVICE  "type: rtc, counter: " CONFORM_COUNTER
 #else
 #define CLOCK_COUNTER
-#define CLOCK_DEVICE "      - {type: rtc}\n"
+#define CLOCK_DEVICE "type: rtc"
 #endif
 
-/* What the guest under test has. The folder of the system file is that of all paths in it. */
+#define KEYS_FILE "keys"
+
+/* What the guest under test has, and what it is told of that. */
+static const struct {
+	const char *keys;
+	bool shared; /* a port of a medium: always in the medium's process */
+} devices[] = {
+	{ .keys = "type: blk, image: disk0, serial: " PLACE_DISK_SERIAL },
+	{ .keys = "type: blk, image: disk1, readonly: true" },
+	{ .keys = "type: net, switch: lan, mac: \"52:54:00:c0:00:01\"", .shared = true },
+	{ .keys = "type: net, switch: lan, mac: \"52:54:00:c0:00:02\"", .shared = true },
+	{ .keys = "type: rng" },
+	{ .keys = "type: console, ports: [org.avp.echo]" },
+	{ .keys = "type: vsock, cid: 1001, peers: [1002]" },
+	{ .keys = "type: vsock, cid: 1002, peers: [1001]" },
+	{ .keys = "type: can, bus: body", .shared = true },
+	{ .keys = "type: can, bus: body", .shared = true },
+	{ .keys = CLOCK_DEVICE },
+	{ .keys = "type: gpio, lines: [lamp wire:w, gap, see wire:w]" },
+	{ .keys = "type: i2c, devices: [0x20 registers, 0x50 eeprom size=4K]" },
+	{ .keys = "type: spi, devices: [0 flash, 1 loopback]" },
+	{ .keys = "type: input, codes: [ABS_X max=1000], replay: " KEYS_FILE
+		  ", replay-loop: true" },
+	{ .keys = "type: scmi, clocks: [uart rates=1000000/24000000], power-domains: [gpu], "
+		  "perf: [cpu levels=400/800], resets: [camera latency=1ms]" },
+};
+
+static const char facts[] =
+	"blk0.serial=" PLACE_DISK_SERIAL
+	" blk1.read-only=1 net0.mac=52:54:00:c0:00:01 net1.mac=52:54:00:c0:00:02 net.mtu=1500"
+	" console.echo=1 console.ports=2 console.cols=80 console.rows=25"
+	" vsock0.cid=1001 vsock0.peer_cid=1002 gpio.loop=0:2 i2c.registers=0x20 i2c.absent=0x33"
+	" input.update=5 spi.loopback=1";
+
+/* The folder of the system file is that of all paths in it. */
 static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 {
 	fprintf(f,
@@ -34,26 +68,26 @@ static void write_device_vm(FILE *f, const struct vm *vm, const char *words)
 		"    transport: %s\n" CLOCK_COUNTER "    serial: serial\n"
 		"    boot:\n"
 		"      kernel: %s\n"
-		"      cmdline: \"blk0.serial=" PLACE_DISK_SERIAL " blk0.capacity=%" PRIu64
-		" blk1.read-only=1 net0.mac=52:54:00:c0:00:01 net1.mac=52:54:00:c0:00:02"
-		" net.mtu=1500 console.echo=1 console.ports=2 console.cols=80"
-		" console.rows=25 vsock0.cid=1001 vsock0.peer_cid=1002 gpio.loop=0:2 %s\"\n"
-		"    devices:\n"
-		"      - {type: blk, image: disk0, serial: " PLACE_DISK_SERIAL "}\n"
-		"      - {type: blk, image: disk1, readonly: true}\n"
-		"      - {type: net, switch: lan, mac: \"52:54:00:c0:00:01\"}\n"
-		"      - {type: net, switch: lan, mac: \"52:54:00:c0:00:02\"}\n"
-		"      - {type: rng}\n"
-		"      - {type: console, ports: [org.avp.echo]}\n"
-		"      - {type: vsock, cid: 1001, peers: [1002]}\n"
-		"      - {type: vsock, cid: 1002, peers: [1001]}\n"
-		"      - {type: can, bus: body}\n"
-		"      - {type: can, bus: body}\n" CLOCK_DEVICE
-		"      - {type: gpio, lines: [lamp wire:w, gap, see wire:w]}\n"
-		"      - {type: scmi, clocks: [uart rates=1000000/24000000], power-domains: "
-		"[gpu],\n"
-		"         perf: [cpu levels=400/800], resets: [camera latency=1ms]}\n",
-		vm->opts->transport, vm->image, PLACE_DISK_SIZE / 512, words);
+		"      cmdline: \"%s blk0.capacity=%" PRIu64 " %s\"\n"
+		"    devices:\n",
+		vm->opts->transport, vm->image, facts, PLACE_DISK_SIZE / 512, words);
+	for (unsigned i = 0; i < ARRAY_LEN(devices); i++)
+		fprintf(f, "      - {%s%s}\n", devices[i].keys,
+			devices[i].shared || vm->opts->isolate ? "" : ", isolate: false");
+}
+
+/* For the input device: four keys, over and over. */
+static int write_keys(const struct vm *vm, struct err *e)
+{
+	autofree char *path = place_path(&vm->place, KEYS_FILE);
+	FILE *f = path ? fopen(path, "we") : NULL;
+
+	if (!f)
+		return err_sys(e, -errno, "writing " KEYS_FILE " in '%s'", vm->place.dir);
+	fputs("0.000 set KEY_A 1 KEY_B 1 KEY_C 1 KEY_D 1\n"
+	      "0.020 set KEY_A 0 KEY_B 0 KEY_C 0 KEY_D 0\n",
+		f);
+	return fclose(f) ? err_sys(e, -errno, "writing '%s'", path) : 0;
 }
 
 static void write_neighbour_vm(FILE *f, const struct vm *vm)
@@ -94,7 +128,9 @@ int vm_args_avp(struct vm *vm, const char *words, struct err *e)
 
 	if (!file || !runtime || !avp)
 		return err_set(e, -ENOMEM, "no memory");
-	ret = write_system(vm, file, words, e);
+	ret = write_keys(vm, e);
+	if (!ret)
+		ret = write_system(vm, file, words, e);
 	if (ret)
 		return ret;
 	/* For avp, and for the client of its control socket. */

@@ -21,13 +21,14 @@ struct guest_args {
 	char *qemu, *image, *format;
 	int on, transport;
 	uint32_t limit_ms, silence_s, time_s;
-	bool hostile, list, verbose;
+	bool hostile, list, verbose, isolate;
 };
 
 static const char *const platform_words[] = { "avp", "microvm", "q35", "virt", NULL };
 static const char *const transport_words[] = { "all", "pci", "mmio", NULL };
-static const char *const type_words[] = { "platform", "blk", "can", "gpio", "i2c", "net", "console",
-	"rng", "rtc", "scmi", "spi", "vsock", NULL };
+#define TYPES "platform, blk, can, console, gpio, i2c, input, net, rng, rtc, scmi, spi, vsock"
+static const char *const type_words[] = { "platform", "blk", "can", "console", "gpio", "i2c",
+	"input", "net", "rng", "rtc", "scmi", "spi", "vsock", NULL };
 
 /* clang-format off */
 static const struct opt options[] = {
@@ -36,8 +37,7 @@ static const struct opt options[] = {
 	{ .name = "transport", .type = OPT_ENUM, .offset = OWN(transport), .def = "all",
 		.words = transport_words, .help = "how devices are attached; all: one run for each" },
 	{ .name = "type", .type = OPT_LIST, .offset = OWN(types),
-		.help = "only devices of these types: platform, blk, can, gpio, i2c, net, console, rng, rtc, "
-			"scmi, spi, vsock" },
+		.help = "only devices of these types: " TYPES },
 	{ .name = "only", .type = OPT_LIST, .offset = OWN(choice.only),
 		.help = "only cases whose names fit this pattern, as vq.*" },
 	{ .name = "skip", .type = OPT_LIST, .offset = OWN(choice.skip),
@@ -46,6 +46,8 @@ static const struct opt options[] = {
 		.help = "TYPE.KEY=VALUE, what is known of a device: blk.serial=A, net0.mac=..." },
 	{ .name = "hostile", .type = OPT_BOOL, .offset = OWN(hostile),
 		.help = "only cases that break rules on purpose; with avp beside a neighbour that is watched" },
+	{ .name = "isolate", .type = OPT_BOOL, .offset = OWN(isolate), .def = "true",
+		.help = "avp: devices in processes of their own; false: on threads of the monitor" },
 	{ .name = "list", .type = OPT_BOOL, .offset = OWN(list),
 		.help = "list the cases, and what they claim; run nothing" },
 	{ .name = "qemu", .type = OPT_STR, .offset = OWN(qemu),
@@ -120,11 +122,7 @@ static int check_types(const struct opt_list *types, struct err *e)
 		while (*word && strcmp(*word, types->v[i]) != 0)
 			word++;
 		if (!*word)
-			return err_set(e, -EINVAL,
-				"no type '%s'; there are platform, blk, can, gpio, i2c, net, "
-				"console, "
-				"rng, rtc, scmi, spi, vsock",
-				types->v[i]);
+			return err_set(e, -EINVAL, "no type '%s'; there are " TYPES, types->v[i]);
 	}
 	return 0;
 }
@@ -217,6 +215,7 @@ static int run(const struct guest_args *a, char *const *command, const char *wor
 			.image = a->image,
 			.qemu = a->qemu,
 			.command = command,
+			.isolate = a->isolate,
 			.verbose = a->verbose,
 			.signals = signals },
 		.words = words,

@@ -23,6 +23,7 @@ struct vm_opts {
 	/* avp only: a second VM, with a serial port of its own. The guest under test waits for
 	 * vm_release(). */
 	bool neighbour;
+	bool isolate;	 /* avp only: devices that are on no medium are processes of their own */
 	bool verbose;	 /* what the guests print, on standard error */
 	bool split_only; /* QEMU: offer no packed rings */
 	int signals;	 /* of child_signals(): ends the run */
