@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -212,7 +213,11 @@ int jail_enter(const struct jail_profile *profile, const struct log *log, struct
 	/* A user namespace of our own knows no other user to change to. */
 	if (!r)
 		r = drop_identity(profile, geteuid() == 0 && !userns, e);
-	return r ? r : jail_seccomp(profile, e);
+	if (!r)
+		r = jail_seccomp(profile, e);
+	/* The filter was made on some 100 KiB of heap. */
+	malloc_trim(0);
+	return r;
 }
 
 /* The folder of the file that a path key names: a file that is to appear later has one, too. */
