@@ -103,6 +103,10 @@ struct fuzz_device {
 	int (*open)(struct fuzz_bed *b);
 	/* [opt] Between vdev_new() with its keys and vdev_init(). */
 	int (*attach)(struct fuzz_bed *b, unsigned guest);
+	/* [opt] All devices are there. */
+	int (*complete)(struct fuzz_bed *b);
+	/* [opt] FUZZ_TELL whose first word is "medium": the others. */
+	int (*command)(struct fuzz_bed *b, unsigned argc, char **argv, FILE *answer, struct err *e);
 	/* [opt] FUZZ_HOST of that guest. */
 	void (*host)(struct fuzz_bed *b, unsigned guest, struct fuzz_in *in);
 	/* [opt] Time passed, and the loop runs for a round. */
@@ -121,6 +125,25 @@ struct fuzz_bed {
 	unsigned setup;
 	void *state; /* the device file's own, NULL at first */
 };
+
+/* host.c: programs of the host, for devices with sockets. */
+
+#define FUZZ_CLIENTS 4u
+
+struct fuzz_clients {
+	int fd[FUZZ_CLIENTS]; /* -1: none */
+	int listener;
+	char *listens; /* where */
+};
+
+void fuzz_clients_init(struct fuzz_clients *c);
+/* Of FUZZ_HOST, what u8, client u8, bytes: a client connects (0, a stream; 1, messages) to the
+ * socket `path` in the folder, writes the bytes (2), reads (3), says that it writes no more (4),
+ * leaves (5), or is one that connected to the listener (6). */
+void fuzz_clients_act(struct fuzz_clients *c, const char *path, struct fuzz_in *in);
+/* Listens at `path` for the device to connect to. 0 or -errno. */
+int fuzz_clients_listen(struct fuzz_clients *c, const char *path);
+void fuzz_clients_close(struct fuzz_clients *c);
 
 /* guest.c */
 

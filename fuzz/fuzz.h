@@ -39,7 +39,7 @@ char *fuzz_path(const char *name);
 int fuzz_file(const char *name, const void *data, size_t len);
 
 /*
- * A clock that stands still but for fuzz_clock_advance(), in place of the computer's, so that an
+ * A clock that hardly moves but for fuzz_clock_advance(), in place of the computer's, so that an
  * input does the same each time: all of clock_gettime() between start and stop. It starts at the
  * same time of 2025 for every input.
  */

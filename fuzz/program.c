@@ -112,12 +112,17 @@ static void tell(struct fuzz_guest *g, struct fuzz_in *in)
 	char *words[WORDS_MAX + 1];
 	struct err e = { 0 };
 	size_t len;
-	unsigned n = text && g->dev->cls->command ? split_words(text, words) : 0;
+	unsigned n = text ? split_words(text, words) : 0;
 	FILE *f = n ? open_memstream(&answer, &len) : NULL;
+	int ret = 0;
 
 	if (!f)
 		return;
-	if (g->dev->cls->command(g->dev, n, words, f, &e) && !e.msg[0])
+	if (strcmp(words[0], "medium") != 0 && g->dev->cls->command)
+		ret = g->dev->cls->command(g->dev, n, words, f, &e);
+	else if (fuzz_device.command && n > 1)
+		ret = fuzz_device.command(g->bed, n - 1, words + 1, f, &e);
+	if (ret && !e.msg[0])
 		fuzz_fail("a command was refused without a reason");
 	fclose(f);
 }
@@ -305,6 +310,8 @@ static void open_bed(struct fuzz_bed *b, struct fuzz_in *in)
 		ret = fuzz_device.open(b);
 	for (unsigned i = 0; !ret && i < fuzz_device.guests; i++)
 		ret = open_guest(b, i, &e);
+	if (!ret && fuzz_device.complete)
+		ret = fuzz_device.complete(b);
 	if (ret)
 		fuzz_fail("setup %u: error %d: %s", b->setup, ret, e.msg);
 }

@@ -42,13 +42,17 @@ static bool parse_time(const char *text, int64_t *ns)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	time_t s;
 
 	if (!end)
 		return parse_seconds(text, ns);
 	if (*end == 'Z')
 		end++;
-	*ns = timegm(&tm) * NS;
-	return !*end && *ns >= 0 && *ns <= SHIFT_MAX;
+	s = timegm(&tm);
+	if (*end || s < 0 || s > SHIFT_MAX / NS)
+		return false;
+	*ns = s * NS;
+	return true;
 }
 
 /* Shifts the clocks by `by` more. */

@@ -315,7 +315,7 @@ static void operator(struct tap *t)
 	static const char *const wrong[] = { "", "step", "step x", "step 1 2", "set", "set never",
 		"set 2038-01-19T03:14", "set 1969-12-31T23:59:59", "step 1e3",
 		"step 99999999999999", "step 0x10", "show me", "hosts",
-		"set 2038-01-19T03:14:07+01:00" };
+		"set 2038-01-19T03:14:07+01:00", "set 2619-12-31T00:00:00" };
 	char answer[600];
 	struct rig r;
 
