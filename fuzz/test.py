@@ -54,7 +54,7 @@ def made_inputs_pass(folder):
     artifacts = os.path.join(folder, "found-")
     os.mkdir(corpus)
     all_seeds(corpus)
-    run(f"-runs={RUNS}", "-seed=1", "-max_len=4096", "-timeout=60", f"-artifact_prefix={artifacts}", corpus,
+    run(f"-runs={RUNS}", "-seed=1", "-max_len=4096", "-timeout=120", f"-artifact_prefix={artifacts}", corpus,
         *filter(os.path.isdir, [os.path.join(HERE, "seeds", TARGET)]))
 
 
