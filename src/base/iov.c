@@ -5,11 +5,6 @@
 
 #include "base/util.h"
 
-void iov_iter_init(struct iov_iter *it, const struct iovec *iov, unsigned n)
-{
-	*it = (struct iov_iter){ .iov = iov, .n = n };
-}
-
 size_t iov_len(const struct iovec *iov, unsigned n)
 {
 	size_t len = 0;

@@ -44,7 +44,7 @@ static bool too_old(const struct mac_table *t, const struct mac_entry *e, uint32
 	return !e->fixed && now - e->seen > t->age;
 }
 
-static struct mac_entry *find(const struct mac_table *t, uint64_t key)
+struct mac_entry *mac_find(const struct mac_table *t, uint64_t key)
 {
 	struct mac_entry *set = set_of(t, key);
 
@@ -56,9 +56,7 @@ static struct mac_entry *find(const struct mac_table *t, uint64_t key)
 
 int mac_lookup(const struct mac_table *t, uint64_t key, uint32_t now)
 {
-	const struct mac_entry *e = find(t, key);
-
-	return e && !too_old(t, e, now) ? e->port : -1;
+	return mac_port(t, mac_find(t, key), now);
 }
 
 static void drop(struct mac_table *t, struct mac_entry *e)
@@ -103,7 +101,7 @@ static bool may_learn(struct mac_table *t, unsigned port, uint32_t now)
 int mac_learn(
 	struct mac_table *t, uint64_t key, unsigned port, uint32_t now, struct mac_entry **entry)
 {
-	struct mac_entry *e = find(t, key);
+	struct mac_entry *e = mac_find(t, key);
 
 	if (e && e->fixed && e->port != port)
 		return -EPERM;
@@ -124,7 +122,7 @@ int mac_learn(
 
 int mac_fix(struct mac_table *t, uint64_t key, unsigned port)
 {
-	struct mac_entry *e = find(t, key);
+	struct mac_entry *e = mac_find(t, key);
 
 	if (e && e->fixed)
 		return e->port == port ? 0 : -EEXIST;

@@ -47,7 +47,16 @@ struct mac_table {
 int mac_table_init(struct mac_table *t, uint32_t size, uint32_t age, uint32_t port_max);
 void mac_table_finish(struct mac_table *t);
 
-/* The port of a key, or -1 if it is unknown or too old. `now` in seconds. */
+/* The entry of a key, whatever its age, or NULL. It stays the key's as long as its `key` says so,
+ * and may be kept. */
+struct mac_entry *mac_find(const struct mac_table *t, uint64_t key);
+/* The port of an entry, which may be NULL; -1 if there is none or it is too old. `now` in seconds.
+ */
+static inline int mac_port(const struct mac_table *t, const struct mac_entry *e, uint32_t now)
+{
+	return e && (e->fixed || now - e->seen <= t->age) ? e->port : -1;
+}
+/* Both at once. */
 int mac_lookup(const struct mac_table *t, uint64_t key, uint32_t now);
 
 /* The key was seen at `port`. 0; -ENOSPC: not learned, the port has its share or the set is full;

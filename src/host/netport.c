@@ -42,14 +42,12 @@ static int check_gso(struct net_frame *f, const struct iov_iter *at)
 	return 0;
 }
 
-/* As iov_read(), faster for what lies in one piece, as the head of most frames does. */
-static inline bool read_head(struct iov_iter *at, uint8_t *to, uint32_t len)
+/* The length of most heads is one that the compiler knows. */
+static inline bool read_head(struct net_frame *f)
 {
-	if (!at->n || at->iov->iov_len - at->offset < len)
-		return iov_read(at, to, len) == len;
-	memcpy(to, (const uint8_t *)at->iov->iov_base + at->offset, len);
-	at->offset += len;
-	return true;
+	if (f->head_len == NET_HEAD)
+		return iov_read_piece(&f->tail, f->head, NET_HEAD) == NET_HEAD;
+	return iov_read_piece(&f->tail, f->head, f->head_len) == f->head_len;
 }
 
 int net_frame_init(
@@ -62,7 +60,11 @@ int net_frame_init(
 		return -EBADMSG;
 	f->len = len;
 	f->head = f->head_buf + NET_HEAD_ROOM;
-	f->tail = *at;
+	/* Not as a whole: the fields were just written one by one, and a load of them all would
+	 * wait for that. */
+	f->tail.iov = at->iov;
+	f->tail.n = at->n;
+	f->tail.offset = at->offset;
 	if (hdr) {
 		f->hdr = *hdr;
 		if (hdr->flags || hdr->gso_type)
@@ -71,7 +73,7 @@ int net_frame_init(
 		memset(&f->hdr, 0, sizeof(f->hdr));
 	}
 	f->head_len = len < want ? len : want;
-	if (!read_head(&f->tail, f->head, f->head_len))
+	if (!read_head(f))
 		return -EBADMSG;
 	if (want == NET_HEAD)
 		return 0;

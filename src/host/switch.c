@@ -280,13 +280,23 @@ static void flood(struct port *from, const struct net_frame *f, const struct tag
 			egress(s->ports[i], f, tag);
 }
 
+/* The port of an address, or -1. */
+static inline int destination(struct port *from, uint64_t key)
+{
+	struct netswitch *s = from->sw;
+
+	if (!from->last_to || from->last_to->key != key)
+		from->last_to = mac_find(&s->macs, key);
+	return mac_port(&s->macs, from->last_to, s->now_s);
+}
+
 static void forward(struct port *from, const struct net_frame *f, const struct tag *tag)
 {
 	struct netswitch *s = from->sw;
 	int to = -1;
 
 	if (!(f->head[0] & 1))
-		to = mac_lookup(&s->macs, mac_key(f->head, tag->vid), s->now_s);
+		to = destination(from, mac_key(f->head, tag->vid));
 	if (to < 0)
 		flood(from, f, tag);
 	else if (s->ports[to] == from)

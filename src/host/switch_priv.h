@@ -22,6 +22,7 @@ struct port {
 	/* What this port last sent from: no table search for the next frame of the same source. */
 	struct mac_entry *last;
 	uint64_t last_key;
+	struct mac_entry *last_to; /* likewise what it last sent to */
 
 	uint16_t native; /* VLAN of untagged frames, 0: none */
 	uint8_t pcp;

@@ -375,6 +375,14 @@ int vq_pop(struct vq *vq, struct vq_chain **chain)
 	return vq_pop_batch(vq, chain, 1);
 }
 
+void vq_warm(const struct vq *vq)
+{
+	if (vq->packed)
+		vq_packed_warm(vq);
+	else
+		vq_split_warm(vq);
+}
+
 void vq_rewind(struct vq *vq, struct vq_chain *c)
 {
 	if (c->resubmitted)
@@ -424,6 +432,18 @@ void vq_push(struct vq *vq, struct vq_chain *c, uint32_t written)
 		complete_in_order(vq, c);
 	else
 		complete(vq, c);
+}
+
+void vq_show(struct vq *vq)
+{
+	if (unlikely(!vq->running))
+		return;
+	if (!vq->packed)
+		vq_split_show(vq);
+	else if (unlikely(vq_packed_show_ends(vq)))
+		vq_flush(vq);
+	else
+		vq_packed_show(vq);
 }
 
 void vq_flush(struct vq *vq)

@@ -4,6 +4,9 @@
 
 #include "virtio/queue_priv.h"
 
+/* How many descriptors before its turn a buffer is fetched. */
+#define WARM_AHEAD 4
+
 /* A ring position as it travels: index and wrap counter. */
 static uint16_t pack(uint16_t pos, bool wrap)
 {
@@ -97,13 +100,15 @@ bool vq_packed_add(struct vq *vq, struct vq_chain *c, const struct desc *d, unsi
 }
 
 /* Reads the list that starts at *pos and moves on behind it. */
-static bool walk(struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
+static __attribute__((noinline)) bool walk(
+	struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
 {
 	struct packed_ring *r = &vq->pack;
 	uint16_t room = (uint16_t)(vq->size - r->in_use);
 	struct desc d;
 
 	c->ndesc = 0;
+	chain_clear(c);
 	do {
 		if (unlikely(c->ndesc == room))
 			return vq_break(vq, "a descriptor list runs into descriptors in flight "
@@ -120,6 +125,19 @@ static bool walk(struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
 		advance(vq, pos, wrap, 1);
 	} while (d.hi & VIRTQ_DESC_F_NEXT);
 	c->id = d.lo;
+	return chain_check(vq, c);
+}
+
+/* The same for a list of one descriptor that is as simple as most; false if it is not. */
+static inline bool take_single(struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
+{
+	const struct desc d = desc_read(&vq->pack.desc[*pos]);
+
+	if (vq->inflight || !chain_single(vq, c, &d, d.hi))
+		return false;
+	c->ndesc = 1;
+	c->id = d.lo;
+	advance(vq, pos, wrap, 1);
 	return true;
 }
 
@@ -132,7 +150,7 @@ static bool id_ok(struct vq *vq, uint16_t id)
 }
 
 /* The next list, complete and checked, or NULL. */
-static struct vq_chain *take(struct vq *vq)
+static inline struct vq_chain *take(struct vq *vq)
 {
 	struct packed_ring *r = &vq->pack;
 	uint16_t pos = r->avail_pos;
@@ -145,7 +163,8 @@ static struct vq_chain *take(struct vq *vq)
 		return NULL;
 	}
 	c = chain_new(vq);
-	if (unlikely(!walk(vq, c, &pos, &wrap) || !chain_check(vq, c) || !id_ok(vq, c->id))) {
+	if (unlikely((!take_single(vq, c, &pos, &wrap) && !walk(vq, c, &pos, &wrap)) ||
+		     !id_ok(vq, c->id))) {
 		chain_free(vq, c);
 		return NULL;
 	}
@@ -165,6 +184,7 @@ static int pop_again(struct vq *vq, struct vq_chain **chains, unsigned max)
 	while (n < max && vq->next_resubmit < vq->nresubmit) {
 		struct vq_chain *c = chain_new(vq);
 
+		chain_clear(c);
 		if (!vq_inflight_packed_chain(vq, c, vq->resubmit[vq->next_resubmit]) ||
 			!chain_check(vq, c)) {
 			chain_free(vq, c);
@@ -206,6 +226,21 @@ int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 	return (int)n;
 }
 
+void vq_packed_warm(const struct vq *vq)
+{
+	const struct packed_ring *r = &vq->pack;
+	uint16_t pos = r->avail_pos;
+	bool wrap = r->avail_wrap;
+	uint64_t off;
+
+	advance(vq, &pos, &wrap, WARM_AHEAD);
+	if (unlikely(pos >= vq->size))
+		return;
+	off = le64toh(__atomic_load_n(&r->desc[pos].addr, __ATOMIC_RELAXED)) - vq->hot.gpa;
+	if (likely(off < vq->hot.size))
+		vq_warm_buffer(vq->hot.hva + off);
+}
+
 void vq_packed_rewind(struct vq *vq, struct vq_chain *c)
 {
 	struct packed_ring *r = &vq->pack;
@@ -245,6 +280,7 @@ void vq_packed_use(struct vq *vq, const struct vq_chain *c)
 	}
 	__atomic_store_n(&d->rest, htole64(rest | (uint64_t)flags << 48), __ATOMIC_RELAXED);
 	advance(vq, &r->used_pos, &r->used_wrap, c->ndesc);
+	r->ntold = (uint16_t)(r->ntold + c->ndesc);
 	r->in_use = (uint16_t)(r->in_use - c->ndesc);
 	if (vq->inflight)
 		vq->batch[vq->nbatch++ % vq->size] = c->record;
@@ -268,21 +304,43 @@ static bool wants_interrupt(const struct vq *vq, uint16_t old, bool old_wrap)
 	return event_passed(off, r->used_pos, old);
 }
 
-bool vq_packed_flush(struct vq *vq)
+void vq_packed_show(struct vq *vq)
 {
 	struct packed_ring *r = &vq->pack;
 
 	if (!r->pending)
-		return false;
+		return;
 	r->pending = false;
+	if (!r->untold) {
+		r->untold = true;
+		r->told_pos = r->first_pos;
+		r->told_wrap = r->first_wrap;
+	}
 	if (vq->inflight)
 		vq_inflight_packed_showing(vq);
 	st16_release(desc_flags(&r->desc[r->first_pos]), r->first_flags);
 	if (vq->inflight)
 		vq_inflight_packed_shown(vq);
+}
+
+/* The question whether to interrupt is about less than a round of the ring. */
+bool vq_packed_show_ends(const struct vq *vq)
+{
+	return vq->pack.ntold > vq->size / 2;
+}
+
+bool vq_packed_flush(struct vq *vq)
+{
+	struct packed_ring *r = &vq->pack;
+
+	vq_packed_show(vq);
+	if (!r->untold)
+		return false;
+	r->untold = false;
+	r->ntold = 0;
 	/* The flags before the question whether to interrupt (2.8.22). */
 	full_fence();
-	return wants_interrupt(vq, r->first_pos, r->first_wrap);
+	return wants_interrupt(vq, r->told_pos, r->told_wrap);
 }
 
 void vq_packed_enable_kick(struct vq *vq)

@@ -4,6 +4,7 @@
 
 #include <endian.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/le.h"
 #include "virtio/queue.h"
@@ -80,6 +81,7 @@ struct split_ring {
 	uint16_t shadow_avail; /* avail->idx as last read */
 	uint16_t used_next;    /* next entry to write */
 	uint16_t used_shown;   /* used->idx as last written */
+	uint16_t used_told;    /* used->idx when it was last asked whether to interrupt */
 };
 
 struct packed_ring {
@@ -92,7 +94,10 @@ struct packed_ring {
 	bool pending; /* used descriptors not shown yet; the first of them is: */
 	bool first_wrap;
 	uint16_t first_pos, first_flags;
-	uint16_t in_use; /* descriptors taken and not used */
+	bool untold; /* descriptors were shown since it was last asked whether to interrupt, */
+	bool told_wrap;
+	uint16_t told_pos, ntold; /* from here on; their number, with those not shown yet */
+	uint16_t in_use;	  /* descriptors taken and not used */
 };
 
 /* What the device wants a kick for. */
@@ -235,7 +240,8 @@ static inline void *vq_host(struct vq *vq, uint64_t gpa, uint64_t len)
 	return vq_host_slow(vq, gpa, len);
 }
 
-/* An empty chain. There is always one: no more are out than the ring has entries. */
+/* A chain, with its buffers still to be set. There is always one: no more are out than the ring has
+ * entries. */
 static inline struct vq_chain *chain_new(struct vq *vq)
 {
 	uint16_t slot = vq->free_slots[--vq->nfree];
@@ -247,19 +253,51 @@ static inline struct vq_chain *chain_new(struct vq *vq)
 		c->iov = vq->iov + (size_t)slot * CHAIN_IOV_INLINE;
 		c->iov_cap = CHAIN_IOV_INLINE;
 	}
-	c->n_out = 0;
-	c->n_in = 0;
-	c->out_len = 0;
-	c->in_len = 0;
 	c->user = NULL;
 	c->done = false;
 	c->resubmitted = false;
 	return c;
 }
 
+static inline void chain_clear(struct vq_chain *c)
+{
+	c->n_out = 0;
+	c->n_in = 0;
+	c->out_len = 0;
+	c->in_len = 0;
+}
+
 static inline void chain_free(struct vq *vq, struct vq_chain *c)
 {
 	vq->free_slots[vq->nfree++] = c->slot;
+}
+
+/*
+ * Makes an empty chain one of a single buffer inside one range, as most requests of a network card
+ * are. False, and nothing is changed, if it is not that simple. `flags` are the descriptor's.
+ */
+static inline bool chain_single(
+	const struct vq *vq, struct vq_chain *c, const struct desc *d, unsigned flags)
+{
+	uint64_t off = d->addr - vq->hot.gpa;
+	bool write = flags & VIRTQ_DESC_F_WRITE;
+
+	if (unlikely(flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT) || !d->len ||
+		     off >= vq->hot.size || d->len > vq->hot.size - off))
+		return false;
+	c->iov[0] = (struct iovec){ vq->hot.hva + off, d->len };
+	c->n_in = write;
+	c->n_out = !write;
+	c->in_len = write ? d->len : 0;
+	c->out_len = write ? 0 : d->len;
+	return true;
+}
+
+/* The start of a buffer comes into this CPU's cache, to be written. */
+static inline void vq_warm_buffer(const uint8_t *p)
+{
+	__builtin_prefetch(p, 1);
+	__builtin_prefetch(p + 64, 1);
 }
 
 /* A complete chain goes to the device. */
@@ -315,10 +353,13 @@ const struct vring_desc *vq_indirect_table(
 
 /* queue_split.c */
 
+void vq_inflight_split_used(struct vq *vq, uint16_t head); /* inflight.c */
+
 int vq_split_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max);
+void vq_split_warm(const struct vq *vq);
 void vq_split_rewind(struct vq *vq, struct vq_chain *c);
-void vq_split_use(struct vq *vq, const struct vq_chain *c);
+void vq_split_show(struct vq *vq);
 /* Shows what was used; true if the driver wants an interrupt for it. */
 bool vq_split_flush(struct vq *vq);
 void vq_split_enable_kick(struct vq *vq);
@@ -328,12 +369,27 @@ void vq_split_disable_kick(struct vq *vq);
 bool vq_split_pending(struct vq *vq);
 void vq_split_position(const struct vq *vq, uint16_t *avail, uint16_t *used);
 
+/* Writes the used entry; not shown before vq_split_flush(). */
+static inline void vq_split_use(struct vq *vq, const struct vq_chain *c)
+{
+	struct split_ring *r = &vq->split;
+	uint64_t entry = htole64(c->id | (uint64_t)c->written << 32);
+
+	memcpy(&r->used->ring[r->used_next++ & r->mask], &entry, sizeof(entry));
+	if (unlikely(vq->inflight))
+		vq_inflight_split_used(vq, c->id);
+}
+
 /* queue_packed.c */
 
 int vq_packed_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max);
+void vq_packed_warm(const struct vq *vq);
 void vq_packed_rewind(struct vq *vq, struct vq_chain *c);
 void vq_packed_use(struct vq *vq, const struct vq_chain *c);
+void vq_packed_show(struct vq *vq);
+/* True if so much was shown that the driver is to be told before there is more. */
+bool vq_packed_show_ends(const struct vq *vq);
 bool vq_packed_flush(struct vq *vq);
 void vq_packed_enable_kick(struct vq *vq);
 void vq_packed_enable_kick_beyond(struct vq *vq);
@@ -349,7 +405,6 @@ bool vq_packed_add(struct vq *vq, struct vq_chain *c, const struct desc *d, unsi
 int vq_inflight_start_split(struct vq *vq, struct err *e);
 void vq_inflight_split_taken(struct vq *vq, uint16_t head);
 void vq_inflight_split_rewound(struct vq *vq, uint16_t head);
-void vq_inflight_split_used(struct vq *vq, uint16_t head);
 /* used->idx has gone up by `n` to `idx`. */
 void vq_inflight_split_shown(struct vq *vq, uint16_t n, uint16_t idx);
 

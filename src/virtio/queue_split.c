@@ -4,6 +4,10 @@
 
 #include "virtio/queue_priv.h"
 
+/* How many requests before its turn a descriptor, and then its buffer, is fetched. */
+#define FETCH_AHEAD 8
+#define WARM_AHEAD  4
+
 int vq_split_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 {
 	struct split_ring *r = &vq->split;
@@ -18,6 +22,7 @@ int vq_split_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 	r->last_avail = s->avail_base;
 	r->used_next = used;
 	r->used_shown = used;
+	r->used_told = used;
 	if (vq->inflight) {
 		ret = vq_inflight_start_split(vq, e);
 		if (ret)
@@ -86,8 +91,9 @@ static bool walk_table(struct vq *vq, struct vq_chain *c, const struct desc *hea
 	}
 }
 
-/* Follows the chain that starts at descriptor `i`. */
-static bool walk(struct vq *vq, struct vq_chain *c, uint16_t i)
+/* Follows the chain that starts at descriptor `i`. A function of its own, so that the way of simple
+ * requests stays short. */
+static __attribute__((noinline)) bool walk(struct vq *vq, struct vq_chain *c, uint16_t i)
 {
 	for (uint32_t n = 0;; n++) {
 		struct desc d;
@@ -120,12 +126,16 @@ static bool head_ok(struct vq *vq, uint16_t head)
 }
 
 /* The chain at `head`, complete and checked, or NULL. */
-static struct vq_chain *take(struct vq *vq, uint16_t head)
+static inline struct vq_chain *take(struct vq *vq, uint16_t head)
 {
+	const struct desc d = desc_read(&vq->split.desc[head]);
 	struct vq_chain *c = chain_new(vq);
 
 	c->id = head;
 	c->ndesc = 1;
+	if (likely(chain_single(vq, c, &d, d.lo)))
+		return c;
+	chain_clear(c);
 	if (likely(walk(vq, c, head) && chain_check(vq, c)))
 		return c;
 	chain_free(vq, c);
@@ -150,9 +160,19 @@ static int pop_again(struct vq *vq, struct vq_chain **chains, unsigned max)
 	return (int)n;
 }
 
+/* The descriptors of a request to come are fetched from another CPU's cache meanwhile. */
+static inline void fetch_ahead(const struct split_ring *r, const le16 *ring, uint16_t mask)
+{
+	if ((uint16_t)(r->shadow_avail - r->last_avail) > FETCH_AHEAD)
+		__builtin_prefetch(
+			&r->desc[ld16(&ring[(r->last_avail + FETCH_AHEAD) & mask]) & mask]);
+}
+
 int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 {
 	struct split_ring *r = &vq->split;
+	const le16 *ring = r->avail->ring;
+	const uint16_t mask = r->mask;
 	unsigned n;
 
 	if (unlikely(vq->next_resubmit < vq->nresubmit))
@@ -163,24 +183,34 @@ int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 
 		if (r->last_avail == r->shadow_avail && !look(vq))
 			break;
-		head = ld16(&r->avail->ring[r->last_avail & r->mask]);
+		head = ld16(&ring[r->last_avail & mask]);
 		if (unlikely(!head_ok(vq, head)))
 			break;
-		/* The next one's descriptors come from another CPU's cache. */
-		if ((uint16_t)(r->last_avail + 1) != r->shadow_avail)
-			__builtin_prefetch(
-				&r->desc[ld16(&r->avail->ring[(r->last_avail + 1) & r->mask]) &
-					 r->mask]);
+		fetch_ahead(r, ring, mask);
 		c = take(vq, head);
 		if (unlikely(!c))
 			break;
-		if (vq->inflight)
+		if (unlikely(vq->inflight))
 			vq_inflight_split_taken(vq, head);
 		r->last_avail++;
 		chain_out(vq, c);
 		chains[n] = c;
 	}
 	return (int)n;
+}
+
+void vq_split_warm(const struct vq *vq)
+{
+	const struct split_ring *r = &vq->split;
+	uint16_t at = (uint16_t)(r->last_avail + WARM_AHEAD), head;
+	uint64_t off;
+
+	if ((uint16_t)(r->shadow_avail - r->last_avail) <= WARM_AHEAD)
+		return;
+	head = ld16(&r->avail->ring[at & r->mask]) & r->mask;
+	off = le64toh(__atomic_load_n(&r->desc[head].addr, __ATOMIC_RELAXED)) - vq->hot.gpa;
+	if (likely(off < vq->hot.size))
+		vq_warm_buffer(vq->hot.hva + off);
 }
 
 void vq_split_rewind(struct vq *vq, struct vq_chain *c)
@@ -192,27 +222,28 @@ void vq_split_rewind(struct vq *vq, struct vq_chain *c)
 		vq_inflight_split_rewound(vq, c->id);
 }
 
-void vq_split_use(struct vq *vq, const struct vq_chain *c)
-{
-	struct split_ring *r = &vq->split;
-
-	r->used->ring[r->used_next++ & r->mask] =
-		(struct vring_used_elem){ htole32(c->id), htole32(c->written) };
-	if (vq->inflight)
-		vq_inflight_split_used(vq, c->id);
-}
-
-bool vq_split_flush(struct vq *vq)
+void vq_split_show(struct vq *vq)
 {
 	struct split_ring *r = &vq->split;
 	uint16_t old = r->used_shown;
 
 	if (old == r->used_next)
-		return false;
+		return;
 	st16_release(&r->used->idx, r->used_next);
 	r->used_shown = r->used_next;
 	if (vq->inflight)
 		vq_inflight_split_shown(vq, (uint16_t)(r->used_next - old), r->used_next);
+}
+
+bool vq_split_flush(struct vq *vq)
+{
+	struct split_ring *r = &vq->split;
+	uint16_t old = r->used_told;
+
+	if (old == r->used_next)
+		return false;
+	vq_split_show(vq);
+	r->used_told = r->used_next;
 	/* The index before the question whether to interrupt (2.7.7.2). */
 	full_fence();
 	if (vq->event_idx)

@@ -113,6 +113,47 @@ static void rings_wrap_around(struct tap *t)
 	}
 }
 
+/* `n` requests, one after the other, each shown to a driver that looks. */
+static void show_one_by_one(struct tap *t, struct rig *r, unsigned n)
+{
+	struct vq_chain *c = NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		CHECK_EQ(t, add(r, 0), 0);
+		drv_ring_publish(&r->drv);
+		REQUIRE(t, vq_pop(r->vq, &c) == 1);
+		vq_push(r->vq, c, 4);
+		CHECK_EQ(t, reap(r), 0);
+		vq_show(r->vq);
+		CHECK_EQ(t, reap(r), 1);
+	}
+}
+
+/* The driver asked once, before the first: whatever it saw meanwhile, it is told. */
+static void what_is_shown_is_told_later(struct tap *t)
+{
+	for (unsigned l = 0; l < 4; l++) {
+		struct rig r;
+
+		REQUIRE(t, rig_init(&r, 8, layouts[l % 2] | (l / 2 ? EVENT : 0), NULL));
+		for (unsigned n = 1; n < 40; n++) {
+			uint64_t told;
+
+			drv_ring_enable_interrupts(&r.drv, 0);
+			show_one_by_one(t, &r, n);
+			told = rig_interrupts(&r);
+			CHECK(t, n > 2 || !told); /* packed: before half of the ring is shown */
+			vq_flush(r.vq);
+			told += rig_interrupts(&r);
+			CHECK(t, told >= 1);
+			CHECK(t, l % 2 || told == 1);
+			vq_flush(r.vq);
+			CHECK_EQ(t, rig_interrupts(&r), 0);
+		}
+		rig_finish(&r);
+	}
+}
+
 static void batches_interrupt_once(struct tap *t)
 {
 	for (unsigned l = 0; l < 2; l++) {
@@ -573,6 +614,7 @@ int main(void)
 	TAP_RUN(&t, a_request_goes_there_and_back);
 	TAP_RUN(&t, rings_wrap_around);
 	TAP_RUN(&t, batches_interrupt_once);
+	TAP_RUN(&t, what_is_shown_is_told_later);
 	TAP_RUN(&t, rewound_requests_come_again);
 	TAP_RUN(&t, in_order_holds_back);
 	TAP_RUN(&t, drivers_take_in_order_batches);
