@@ -61,7 +61,8 @@ demo-vehicle: deps
 check: deps
 	tools/check
 
-bench: deps
+bench:
+	tools/deps bench
 	$(MAKE) all arm64
 	meson test -C $(BUILD) --benchmark --num-processes 1 --verbose
 

@@ -7,7 +7,7 @@
  *     netload stream SOCKET SOCKET SIZE SECONDS   QEMU's stream netdevs: length, frame, length, ...
  *
  * At most WINDOW frames are on their way, so that none need be lost. Every frame is checked for its
- * number and length. Prints frames and seconds.
+ * number and length. Prints frames, seconds and batches: times at which frames were handed over.
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +30,7 @@
 struct load {
 	size_t size;
 	uint64_t deadline_ns;
-	uint64_t sent, received;
+	uint64_t sent, received, batches;
 };
 
 static void fail(const char *why)
@@ -109,8 +109,10 @@ static void vhost_send(struct load *l, struct vhud *d, uint8_t *bufs)
 		if (vhud_add(d, 1, &iov, 1, 0, NULL))
 			break;
 	}
-	if (any)
-		vhud_kick(d, 1);
+	if (!any)
+		return;
+	vhud_kick(d, 1);
+	l->batches++;
 }
 
 static void vhost_receive(struct load *l, struct vhud *d)
@@ -241,6 +243,7 @@ int main(int argc, char **argv)
 		run_vhost(&l, argv + 2);
 	else
 		run_stream(&l, argv + 2);
-	printf("%llu %.6f\n", (unsigned long long)l.received, (double)(ev_now_ns() - start) / 1e9);
+	printf("%llu %.6f %llu\n", (unsigned long long)l.received,
+		(double)(ev_now_ns() - start) / 1e9, (unsigned long long)l.batches);
 	return 0;
 }

@@ -5,10 +5,12 @@
 Both connect two ports of the same load generator. Ours has what guests have, two vhost-user network devices, and does
 the whole of VIRTIO, learning, VLANs and counters; the hub has QEMU's own stream sockets, the cheapest way into it that
 an outside process has, and only repeats frames. Switch and generator share one core and wake each other; runs
-alternate A B A B. The figure that counts is frames per second of CPU time that the switch's process used.
+alternate A B A B. The figure that counts is frames per second of CPU time that the switch's process used. How often
+the switch slept for each batch of frames that the generator handed over is printed, too: once is what it takes.
 usage: run.py AVP NETLOAD [SECONDS [ROUNDS]]
 """
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -45,8 +47,14 @@ def cpu_seconds(pid):
     return time.clock_gettime(~pid << 3 | 2)
 
 
+def sleeps(pid):
+    """How often a process with one thread gave up its processor to wait."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+
+
 def run_once(make, kind, program, netload, size, seconds):
-    """Frames per CPU second of the switch, and per second."""
+    """Frames per CPU second of the switch, and per second; sleeps of the switch per batch."""
     with tempfile.TemporaryDirectory(prefix="avp-bench-") as folder:
         sockets = [os.path.join(folder, n) for n in ("a", "b")]
         env = dict(os.environ, AVP_LOG="error")
@@ -59,14 +67,15 @@ def run_once(make, kind, program, netload, size, seconds):
                     raise SystemExit(f"{make.__name__} did not start")
                 time.sleep(0.05)
             time.sleep(0.2)
-            before = cpu_seconds(switch.pid)
+            before, slept = cpu_seconds(switch.pid), sleeps(switch.pid)
             out = subprocess.run([netload, kind] + sockets + [str(size), str(seconds)], preexec_fn=pin,
                                  stdout=subprocess.PIPE, check=True).stdout.split()
             cpu = cpu_seconds(switch.pid) - before
+            slept = sleeps(switch.pid) - slept
         finally:
             switch.kill()
             switch.wait()
-    return int(out[0]) / cpu, int(out[0]) / float(out[1])
+    return int(out[0]) / cpu, int(out[0]) / float(out[1]), slept / max(int(out[2]), 1)
 
 
 def compare(program, netload, size, seconds, rounds):
@@ -75,10 +84,10 @@ def compare(program, netload, size, seconds, rounds):
     for _ in range(rounds):
         for make, kind in kinds:
             results[make].append(run_once(make, kind, program, netload, size, seconds))
-    figures = {make: [statistics.median(x) / 1000 for x in zip(*r)] for make, r in results.items()}
+    figures = {make: [statistics.median(x) for x in zip(*r)] for make, r in results.items()}
     ours, theirs = figures[avp], figures[qemu]
-    print(f"{size:5} B | {ours[0]:8.0f} | {theirs[0]:8.0f} | {ours[0] / theirs[0]:6.2f} |"
-          f" {ours[1]:8.0f} | {theirs[1]:8.0f} | {ours[1] / theirs[1]:6.2f}", flush=True)
+    print(f"{size:5} B | {ours[0] / 1e3:8.0f} | {theirs[0] / 1e3:8.0f} | {ours[0] / theirs[0]:6.2f} |"
+          f" {ours[1] / 1e3:8.0f} | {theirs[1] / 1e3:8.0f} | {ours[1] / theirs[1]:6.2f} | {ours[2]:6.2f}", flush=True)
 
 
 def main():
@@ -88,7 +97,7 @@ def main():
     if not shutil.which(QEMU):
         raise SystemExit(f"{QEMU} is not installed (make deps)")
     print("Frames through a switch, thousands: per CPU second of the switch, and per second\n"
-          "        | avp/CPU  | QEMU/CPU |  ratio | avp/s    | QEMU/s   | ratio")
+          "        | avp/CPU  | QEMU/CPU |  ratio | avp/s    | QEMU/s   |  ratio | sleeps per batch")
     for size in SIZES:
         compare(program, netload, size, seconds, rounds)
 
