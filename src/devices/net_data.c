@@ -12,8 +12,9 @@
 #define BATCH	  32u  /* chains taken at a time, and frames received that the driver gets to see */
 #define BUDGET	  256u /* frames of one queue before others have their turn */
 #define SEGMENTS  64u  /* pieces to be cut from a frame that count as another one */
-#define AHEAD	  6u   /* frames that are fetched from memory before their turn */
-#define MERGE_MAX 64u  /* receive buffers one frame may be spread over */
+#define AHEAD	  6u   /* frames that are fetched from memory before their turn, */
+#define FETCH_MAX 1536u /* and as many bytes of each */
+#define MERGE_MAX 64u	/* receive buffers one frame may be spread over */
 #define PROTO_TCP 6u
 #define PROTO_UDP 17u
 
@@ -209,13 +210,15 @@ static int tx_chain(struct net *n, unsigned q, struct vq_chain *c, unsigned *bud
 	return 0;
 }
 
-/* A frame was written by another CPU: its start comes while those before it are dealt with. */
+/* A frame was written by another CPU: it comes while those before it are dealt with. */
 static inline void fetch_frame(const struct vq_chain *c)
 {
 	const uint8_t *p = c->iov->iov_base;
+	size_t len = min_u64(c->iov->iov_len, FETCH_MAX);
 
-	__builtin_prefetch(p);
-	__builtin_prefetch(p + 64);
+	for (size_t at = 0; at < len; at += CACHE_LINE)
+		__builtin_prefetch(p + at);
+	__builtin_prefetch(p + len - 1);
 }
 
 /* Takes up to a batch of chains, as far as the budget goes. 0: there are none, > 0: there were,
@@ -467,7 +470,7 @@ static inline bool receive_usual(struct net *n, const struct net_frame *f)
 		vq_rewind(vq, c);
 		return false;
 	}
-	vq_warm(vq);
+	vq_warm(vq, (uint32_t)min_u64(HDR_LEN + f->len, FETCH_MAX));
 	fill_buffer(n, vq, f, c);
 	received(n, 0, f);
 	return true;

@@ -375,12 +375,12 @@ int vq_pop(struct vq *vq, struct vq_chain **chain)
 	return vq_pop_batch(vq, chain, 1);
 }
 
-void vq_warm(const struct vq *vq)
+void vq_warm(const struct vq *vq, uint32_t len)
 {
 	if (vq->packed)
-		vq_packed_warm(vq);
+		vq_packed_warm(vq, len);
 	else
-		vq_split_warm(vq);
+		vq_split_warm(vq, len);
 }
 
 void vq_rewind(struct vq *vq, struct vq_chain *c)

@@ -109,10 +109,10 @@ void vq_set_call_fd(struct vq *vq, int fd);
 int vq_pop(struct vq *vq, struct vq_chain **chain);
 /* Takes up to `max` requests; returns their number, 0, or -EPROTO. */
 int vq_pop_batch(struct vq *vq, struct vq_chain **chains, unsigned max);
-/* For a device that pops one request after the other and writes to it: fetches the start of the
- * buffer of one a few places ahead. Only of a queue from which it has popped since it was started.
- */
-void vq_warm(const struct vq *vq);
+/* For a device that pops one request after the other and writes to it: fetches the first `len`
+ * bytes of the buffer of one a few places ahead. Only of a queue from which it has popped since it
+ * was started. */
+void vq_warm(const struct vq *vq, uint32_t len);
 /* Puts back the chain popped last; in reverse order for several. Only before any later push. */
 void vq_rewind(struct vq *vq, struct vq_chain *chain);
 /* Completes a request, in any order; `written` is the number of bytes written from the start of the

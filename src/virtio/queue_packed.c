@@ -226,7 +226,7 @@ int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 	return (int)n;
 }
 
-void vq_packed_warm(const struct vq *vq)
+void vq_packed_warm(const struct vq *vq, uint32_t len)
 {
 	const struct packed_ring *r = &vq->pack;
 	uint16_t pos = r->avail_pos;
@@ -238,7 +238,7 @@ void vq_packed_warm(const struct vq *vq)
 		return;
 	off = le64toh(__atomic_load_n(&r->desc[pos].addr, __ATOMIC_RELAXED)) - vq->hot.gpa;
 	if (likely(off < vq->hot.size))
-		vq_warm_buffer(vq->hot.hva + off);
+		vq_warm_buffer(vq->hot.hva + off, len);
 }
 
 void vq_packed_rewind(struct vq *vq, struct vq_chain *c)

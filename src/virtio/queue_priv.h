@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/le.h"
+#include "base/util.h"
 #include "virtio/queue.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -293,11 +294,12 @@ static inline bool chain_single(
 	return true;
 }
 
-/* The start of a buffer comes into this CPU's cache, to be written. */
-static inline void vq_warm_buffer(const uint8_t *p)
+/* `len` bytes of a buffer come into this CPU's cache, to be written. */
+static inline void vq_warm_buffer(const uint8_t *p, uint32_t len)
 {
-	__builtin_prefetch(p, 1);
-	__builtin_prefetch(p + 64, 1);
+	for (uint32_t at = 0; at < len; at += CACHE_LINE)
+		__builtin_prefetch(p + at, 1);
+	__builtin_prefetch(p + len, 1);
 }
 
 /* A complete chain goes to the device. */
@@ -357,7 +359,7 @@ void vq_inflight_split_used(struct vq *vq, uint16_t head); /* inflight.c */
 
 int vq_split_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max);
-void vq_split_warm(const struct vq *vq);
+void vq_split_warm(const struct vq *vq, uint32_t len);
 void vq_split_rewind(struct vq *vq, struct vq_chain *c);
 void vq_split_show(struct vq *vq);
 /* Shows what was used; true if the driver wants an interrupt for it. */
@@ -384,7 +386,7 @@ static inline void vq_split_use(struct vq *vq, const struct vq_chain *c)
 
 int vq_packed_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max);
-void vq_packed_warm(const struct vq *vq);
+void vq_packed_warm(const struct vq *vq, uint32_t len);
 void vq_packed_rewind(struct vq *vq, struct vq_chain *c);
 void vq_packed_use(struct vq *vq, const struct vq_chain *c);
 void vq_packed_show(struct vq *vq);

@@ -199,7 +199,7 @@ int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 	return (int)n;
 }
 
-void vq_split_warm(const struct vq *vq)
+void vq_split_warm(const struct vq *vq, uint32_t len)
 {
 	const struct split_ring *r = &vq->split;
 	uint16_t at = (uint16_t)(r->last_avail + WARM_AHEAD), head;
@@ -210,7 +210,7 @@ void vq_split_warm(const struct vq *vq)
 	head = ld16(&r->avail->ring[at & r->mask]) & r->mask;
 	off = le64toh(__atomic_load_n(&r->desc[head].addr, __ATOMIC_RELAXED)) - vq->hot.gpa;
 	if (likely(off < vq->hot.size))
-		vq_warm_buffer(vq->hot.hva + off);
+		vq_warm_buffer(vq->hot.hva + off, len);
 }
 
 void vq_split_rewind(struct vq *vq, struct vq_chain *c)
