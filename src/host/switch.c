@@ -20,6 +20,7 @@
 struct queued {
 	uint32_t len;
 	struct net_hdr hdr;
+	uint32_t from; /* index of the port that it came in at */
 };
 
 /* VLAN and priority of a frame inside the switch. */
@@ -137,24 +138,34 @@ static void retag(struct net_frame *to, const struct net_frame *f, bool present,
 		to->hdr.hdr_len = (uint16_t)(f->hdr.hdr_len + bytes);
 }
 
-static bool enqueue(struct port *p, const struct net_frame *f, unsigned pcp)
+/* A sender has at most twice as much of a queue as is free, so that nobody fills it alone: whoever
+ * sends little finds room beside one who floods. */
+static bool has_share(const struct fifo *fifo, uint32_t used, size_t need)
 {
-	struct queued q = { f->len, f->hdr };
+	size_t room = fifo_free(fifo);
+
+	return room >= need && used + need <= 2 * room;
+}
+
+static void enqueue(struct port *p, const struct net_frame *f, unsigned pcp, unsigned from)
+{
+	struct queued q = { f->len, f->hdr, from };
 	struct fifo *fifo = &p->queues[rank(pcp)];
+	uint32_t *used = &p->shares[rank(pcp)][from];
 	struct iovec room[2];
 	struct iov_iter at;
 
-	if (fifo_free(fifo) < sizeof(q) + f->len) {
+	if (!has_share(fifo, *used, sizeof(q) + f->len)) {
 		p->count.drop_queue++;
-		return false;
+		return;
 	}
 	iov_iter_init(&at, room, fifo_writable(fifo, room));
 	iov_write(&at, &q, sizeof(q));
 	net_frame_copy(&at, f);
 	fifo_filled(fifo, sizeof(q) + f->len);
+	*used += (uint32_t)sizeof(q) + f->len;
 	p->waiting |= 1u << rank(pcp);
 	p->count.tx_queued++;
-	return true;
 }
 
 static void wait_for(struct port *p, struct ev_timer *timer, const struct tokens *t)
@@ -193,6 +204,7 @@ static bool drain_one(struct port *p, struct fifo *fifo)
 	if (!p->waiting)
 		return false; /* the other side went down meanwhile */
 	fifo_took(fifo, sizeof(q) + q.len);
+	p->shares[fifo - p->queues][q.from] -= (uint32_t)sizeof(q) + q.len;
 	return true;
 }
 
@@ -219,12 +231,13 @@ static void clear_queues(struct port *p)
 {
 	for (unsigned i = 0; i < PRIORITIES; i++)
 		fifo_reset(&p->queues[i]);
+	memset(p->shares, 0, sizeof(p->shares));
 	p->waiting = 0;
 }
 
 struct egress {
 	struct port *port;
-	unsigned pcp;
+	unsigned pcp, from; /* index of the port that it came in at */
 };
 
 /* A frame that the port's other side accepts as it is. */
@@ -235,16 +248,16 @@ static int egress_finished(void *arg, const struct net_frame *f)
 
 	if (!p->waiting && tokens_ready(&p->out, p->sw->now_ns) && transmit(p, f) != -EAGAIN)
 		return 0;
-	enqueue(p, f, e->pcp);
+	enqueue(p, f, e->pcp, e->from);
 	if (!tokens_ready(&p->out, p->sw->now_ns))
 		wait_for(p, &p->out_timer, &p->out);
 	return 0;
 }
 
-static void egress(struct port *p, const struct net_frame *f, const struct tag *tag)
+static void egress(struct port *p, const struct net_frame *f, const struct tag *tag, unsigned from)
 {
 	bool tagged = tag->vid != p->native;
-	struct egress e = { p, tag->pcp };
+	struct egress e = { p, tag->pcp, from };
 	struct net_frame changed;
 
 	if (!netport_peer_up(&p->end)) {
@@ -277,7 +290,7 @@ static void flood(struct port *from, const struct net_frame *f, const struct tag
 	from->count.rx_flooded++;
 	for (unsigned i = 0; i < s->nports; i++)
 		if (s->ports[i] != from && switch_in_vlan(s->ports[i], tag->vid))
-			egress(s->ports[i], f, tag);
+			egress(s->ports[i], f, tag, from->index);
 }
 
 /* The port of an address, or -1. */
@@ -302,7 +315,7 @@ static void forward(struct port *from, const struct net_frame *f, const struct t
 	else if (s->ports[to] == from)
 		from->count.drop_self++;
 	else
-		egress(s->ports[to], f, tag);
+		egress(s->ports[to], f, tag, from->index);
 }
 
 static void capture(struct port *p, const struct net_frame *f)

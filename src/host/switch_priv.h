@@ -33,8 +33,9 @@ struct port {
 
 	struct tokens in, out, flood;
 	struct ev_timer in_timer, out_timer;
-	struct fifo queues[PRIORITIES]; /* by rank, the last one first */
-	unsigned waiting;		/* bit set: queue is not empty */
+	struct fifo queues[PRIORITIES];		       /* by rank, the last one first */
+	uint32_t shares[PRIORITIES][SWITCH_PORTS_MAX]; /* bytes in it, by where they came in */
+	unsigned waiting;			       /* bit set: queue is not empty */
 	struct switch_counters count;
 	char name[NAME_LEN];
 };

@@ -21,6 +21,9 @@ struct vhu_ring {
 	uint16_t used_base;
 	int kick_fd, call_fd, err_fd;
 	struct ev_fd kick_watch;
+	uint16_t position;   /* of the queue after the last kick */
+	unsigned idle_kicks; /* in a row for which the device took nothing */
+	bool muted;	     /* the kick descriptor is not watched until the timer's next tick */
 };
 
 struct vhu_backend {
@@ -51,7 +54,7 @@ struct vhu_backend {
 	uint64_t inflight_stride; /* bytes per queue */
 	uint16_t inflight_queues;
 	struct vhu_ring rings[VDEV_QUEUES_MAX];
-	struct ev_timer poll; /* rings without a kick descriptor */
+	struct ev_timer poll; /* rings without a kick descriptor, and muted ones */
 	struct log_limit complaints;
 };
 
@@ -87,7 +90,7 @@ int vhu_channel_set(struct vhu_backend *b, int fd, struct err *e);
 /* vhost_user_backend_ring.c */
 
 void vhu_ring_init(struct vhu_backend *b, unsigned index);
-/* The timer that looks after rings without a kick descriptor. */
+/* The timer that looks after rings without a kick descriptor, and muted ones. */
 void vhu_poll_init(struct vhu_backend *b);
 bool vhu_ring_running(const struct vhu_ring *r);
 /* Starts the ring if the front-end has said all that is needed; else, and if it runs, does nothing.

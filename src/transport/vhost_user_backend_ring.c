@@ -11,8 +11,12 @@
 #include "base/util.h"
 #include "transport/vhost_user_backend_priv.h"
 
-/* How often a ring without a kick descriptor is looked at. */
+/* How often a ring without a kick descriptor is looked at, or one with too many kicks. */
 #define POLL_NS UINT64_C(1000000)
+
+/* Kicks in a row for which the device took nothing. Beyond them a ring is heard only every POLL_NS:
+ * on a medium, a guest that kicks without end takes the time of all the others. */
+#define IDLE_KICKS 64u
 
 /* The position of a packed ring that was never used: index 0, wrap counter 1. */
 #define PACKED_FRESH 0x8000u
@@ -105,6 +109,12 @@ static void driver_ok(struct vhu_backend *b)
 		VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK);
 }
 
+static void poll_soon(struct vhu_backend *b)
+{
+	if (!b->poll.armed)
+		ev_timer_set(&b->poll, POLL_NS);
+}
+
 int vhu_ring_start(struct vhu_ring *r, struct err *e)
 {
 	struct vhu_backend *b = r->b;
@@ -121,7 +131,7 @@ int vhu_ring_start(struct vhu_ring *r, struct err *e)
 	vq_set_enabled(ring_vq(r), effective_enabled(r));
 	driver_ok(b);
 	if (r->kick_fd < 0)
-		ev_timer_set(&b->poll, POLL_NS);
+		poll_soon(b);
 	vdev_kick(b->dev, r->index);
 	return 0;
 }
@@ -139,6 +149,8 @@ void vhu_ring_drop_kick(struct vhu_ring *r)
 	ev_fd_del(&r->kick_watch);
 	close_fd(&r->kick_fd);
 	r->has_kick = false;
+	r->muted = false;
+	r->idle_kicks = 0;
 }
 
 void vhu_ring_reset(struct vhu_ring *r)
@@ -159,6 +171,21 @@ void vhu_ring_clear(struct vhu_ring *r)
 	vhu_ring_reset(r);
 	close_fd(&r->call_fd);
 	close_fd(&r->err_fd);
+}
+
+/* A ring that was muted is on probation until the device has taken something. */
+static void mute_if_idle(struct vhu_ring *r)
+{
+	uint16_t position = vq_position(ring_vq(r));
+
+	r->idle_kicks = position == r->position ? r->idle_kicks + 1 : 0;
+	r->position = position;
+	if (r->idle_kicks < IDLE_KICKS)
+		return;
+	r->idle_kicks = IDLE_KICKS - 1;
+	r->muted = true;
+	ev_fd_del(&r->kick_watch);
+	poll_soon(r->b);
 }
 
 static void kicked(void *arg, uint32_t events)
@@ -182,6 +209,14 @@ static void kicked(void *arg, uint32_t events)
 		vdev_kick(r->b->dev, r->index);
 	else if (vhu_ring_start(r, &e) && vhu_may_complain(r->b))
 		log_warn(r->b->log, "a kick cannot start ring %u: %s", r->index, e.msg);
+	mute_if_idle(r);
+}
+
+/* Kicks that came meanwhile are still in the descriptor. True if that did not work. */
+static bool unmute(struct vhu_ring *r)
+{
+	r->muted = ev_fd_add(r->b->loop, &r->kick_watch, r->kick_fd, EPOLLIN, kicked, r) != 0;
+	return r->muted;
 }
 
 int vhu_ring_set_kick(struct vhu_ring *r, int fd, struct err *e)
@@ -200,7 +235,7 @@ int vhu_ring_set_kick(struct vhu_ring *r, int fd, struct err *e)
 	if (!vhu_ring_running(r))
 		return vhu_ring_start(r, e);
 	if (fd < 0)
-		ev_timer_set(&r->b->poll, POLL_NS);
+		poll_soon(r->b);
 	/* For kicks that the old descriptor took with it. */
 	vdev_kick(r->b->dev, r->index);
 	return 0;
@@ -292,6 +327,8 @@ static void poll_rings(void *arg)
 	for (unsigned i = 0; i < b->dev->nqueues; i++) {
 		struct vhu_ring *r = &b->rings[i];
 
+		if (r->muted)
+			again |= unmute(r);
 		if (!r->has_kick || r->kick_fd >= 0 || !vhu_ring_running(r))
 			continue;
 		again = true;
@@ -299,7 +336,7 @@ static void poll_rings(void *arg)
 			vdev_kick(b->dev, i);
 	}
 	if (again)
-		ev_timer_set(&b->poll, POLL_NS);
+		poll_soon(b);
 }
 
 void vhu_poll_init(struct vhu_backend *b)

@@ -201,6 +201,15 @@ uint16_t vq_size(const struct vq *vq)
 	return vq->size;
 }
 
+uint16_t vq_position(const struct vq *vq)
+{
+	uint16_t avail = 0, used;
+
+	if (vq->running)
+		position(vq, &avail, &used);
+	return avail;
+}
+
 unsigned vq_outstanding(const struct vq *vq)
 {
 	return vq->outstanding;

@@ -91,6 +91,8 @@ bool vq_running(const struct vq *vq);
  * stopped. */
 bool vq_resumed(const struct vq *vq);
 uint16_t vq_size(const struct vq *vq);
+/* Where the next chain is taken: moves with each one. 0 unless the queue runs. */
+uint16_t vq_position(const struct vq *vq);
 /* Chains popped and not yet pushed. */
 unsigned vq_outstanding(const struct vq *vq);
 /* The rule that the driver broke, or NULL. */

@@ -56,6 +56,7 @@ static void echo_kick(struct vdev *dev, unsigned q)
 	struct echo *echo = to_echo(dev);
 	struct vq_chain *c;
 
+	echo->kicks++;
 	while (echo->nheld < ECHO_HELD_MAX && vq_pop_or_kick(dev->queues[q], &c) == 1)
 		echo->held[echo->nheld++] = c;
 	if (echo->nheld >= echo->hold)

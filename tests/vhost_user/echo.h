@@ -26,7 +26,7 @@ struct echo {
 	unsigned nheld;
 	struct ev_timer late;
 	uint32_t random;
-	uint64_t requests, starts, resets;
+	uint64_t requests, starts, resets, kicks;
 };
 
 extern const struct vdev_class echo_class;

@@ -222,7 +222,7 @@ static void polls_without_a_kick_descriptor(struct tap *t)
 
 struct counts {
 	struct vhud_server *srv;
-	uint64_t starts, resets, requests;
+	uint64_t starts, resets, requests, kicks;
 };
 
 static void read_counts(void *arg)
@@ -233,6 +233,7 @@ static void read_counts(void *arg)
 	c->starts = echo->starts;
 	c->resets = echo->resets;
 	c->requests = echo->requests;
+	c->kicks = echo->kicks;
 }
 
 static struct counts counts_of(struct vhud_server *srv)
@@ -241,6 +242,31 @@ static struct counts counts_of(struct vhud_server *srv)
 
 	vhud_serve_call(srv, read_counts, &c);
 	return c;
+}
+
+/* Kicks with nothing behind them are heard about once per millisecond after a while; requests are
+ * answered all the same. */
+static void mutes_endless_kicks(struct tap *t)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(ring_features); i++) {
+		const struct vhud_opts opts = { .features = ring_features[i], .nqueues = 2 };
+		struct pair p;
+		uint64_t before, began, heard;
+
+		REQUIRE(t, !pair_up(&p, &opts, "0"));
+		echo_once(t, p.d, 1, i);
+		before = counts_of(&p.srv).kicks;
+		began = ev_now_ns();
+		for (unsigned n = 0; n < 20000; n++) {
+			vhud_signal(vhud_kick_fd(p.d, 0));
+			if (n % 5000 == 0)
+				echo_once(t, p.d, n / 5000 % 2, n);
+		}
+		heard = counts_of(&p.srv).kicks - before;
+		/* 64 until it is muted, again after each request; then one or two for each tick. */
+		CHECK(t, heard <= 400 + 2 * (ev_now_ns() - began) / 1000000);
+		pair_end(&p);
+	}
 }
 
 /* A ring that starts is the start of the device, a stopped ring that starts from the beginning a
@@ -454,6 +480,7 @@ int main(void)
 	TAP_RUN(&t, serves_frontends_that_filter_features);
 	TAP_RUN(&t, signals_a_new_call_descriptor);
 	TAP_RUN(&t, polls_without_a_kick_descriptor);
+	TAP_RUN(&t, mutes_endless_kicks);
 	TAP_RUN(&t, starts_and_resets_without_status);
 	TAP_RUN(&t, starts_and_resets_with_half_a_status);
 	TAP_RUN(&t, starts_at_driver_ok);
