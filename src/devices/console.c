@@ -43,6 +43,8 @@ enum { CONTROL_RX = 2, CONTROL_TX = 3, PORT0_QUEUES = 2, CONTROL_QUEUES = 4 };
 /* Chains of one queue before other work of the loop gets a turn, and buffers of one call. */
 #define TURN_MAX 256
 #define IOV_CALL 64u
+/* Buffers of the guest that one read fills. */
+#define IN_BATCH 16u
 
 struct console_config {
 	le16 cols, rows;
@@ -73,6 +75,8 @@ struct port {
 	unsigned due;
 	bool added;	 /* the driver was told of it */
 	bool guest_open; /* a program of the guest has it open */
+	unsigned filled; /* inputs that filled all the room they had: after two there is more, it
+			    seems */
 	/* Output that is not all sent yet, for a host side that takes no more now. */
 	struct vq_chain *out;
 	struct iov_iter out_rest;
@@ -181,27 +185,87 @@ static bool wants_input(const struct port *p)
 	return chardev_has_input(p->cd) && (p->guest_open || !multiport(p->con));
 }
 
+/* Buffers for one read. */
+struct in {
+	struct vq_chain *chains[IN_BATCH];
+	size_t room[IN_BATCH];
+	unsigned n;
+	struct iovec iov[IOV_CALL]; /* of all, one after the other */
+	unsigned niov;
+	size_t total;
+};
+
+/* False: it is no buffer for input, or there are too many pieces already. */
+static bool in_add(struct in *in, struct vq_chain *chain)
+{
+	struct iov_iter it;
+	size_t taken;
+
+	if (chain->n_out || !chain->in_len || (in->n && in->niov + chain->n_in > IOV_CALL))
+		return false;
+	iov_iter_init(&it, vq_in(chain), chain->n_in);
+	in->niov += iov_take(&it, chain->in_len, in->iov + in->niov, IOV_CALL, &taken);
+	in->total += taken;
+	in->room[in->n] = taken;
+	in->chains[in->n++] = chain;
+	return true;
+}
+
+/* Takes a buffer, or several if the last reads filled what they had. False: there is none, or it is
+ * no good. */
+static bool in_take(struct port *p, struct vq *vq, struct in *in)
+{
+	struct vq_chain *chain;
+
+	in->n = in->niov = 0;
+	in->total = 0;
+	if (vq_pop_or_kick(vq, &chain) != 1)
+		return false;
+	if (!in_add(in, chain)) {
+		vdev_broken(&p->con->dev, port_rxq(p),
+			"a device-readable or empty buffer in a receiveq (5.3.6.1)");
+		return false;
+	}
+	while (p->filled >= 2 && in->n < IN_BATCH && vq_pop(vq, &chain) == 1) {
+		if (in_add(in, chain))
+			continue;
+		vq_rewind(vq, chain);
+		break;
+	}
+	return true;
+}
+
+/* Gives the driver the buffers that `len` bytes fill; the others go back. */
+static void in_push(struct in *in, struct vq *vq, size_t len)
+{
+	size_t unused = in->total;
+
+	while (in->n && unused - in->room[in->n - 1] >= len) {
+		unused -= in->room[--in->n];
+		vq_rewind(vq, in->chains[in->n]);
+	}
+	for (unsigned i = 0; i < in->n; i++) {
+		size_t part = min_u64(len, in->room[i]);
+
+		len -= part;
+		vq_push(vq, in->chains[i], (uint32_t)part);
+	}
+}
+
 static void serve_rx(struct port *p)
 {
-	struct console *con = p->con;
-	unsigned q = port_rxq(p);
-	struct vq *vq = running(con, q);
-	struct vq_chain *chain;
+	struct vq *vq = running(p->con, port_rxq(p));
+	struct in in;
 
 	if (!vq)
 		return;
 	vq_disable_kick(vq);
-	while (wants_input(p) && vq_pop_or_kick(vq, &chain) == 1) {
-		size_t n;
+	while (wants_input(p) && in_take(p, vq, &in)) {
+		size_t len = chardev_read(p->cd, in.iov, in.niov);
 
-		if (chain->n_out || !chain->in_len) {
-			vdev_broken(&con->dev, q,
-				"a device-readable or empty buffer in a receiveq (5.3.6.1)");
-			return;
-		}
-		n = chardev_read(p->cd, vq_in(chain), chain->n_in);
-		con->in_bytes += n;
-		vq_push(vq, chain, (uint32_t)n);
+		p->con->in_bytes += len;
+		p->filled = len == in.total ? p->filled + 1 : 0;
+		in_push(&in, vq, len);
 	}
 	vq_flush(vq);
 }

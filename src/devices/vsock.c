@@ -28,6 +28,9 @@
 #define HDR_LEN	   sizeof(struct vsock_hdr)
 /* Packets of one queue before other work of the loop gets a turn. */
 #define TURN_MAX 256
+/* Buffers of the guest that one call fills, and their pieces. */
+#define RX_BATCH 32u
+#define RX_IOV	 64u
 /* RST packets beyond those of existing connections. */
 #define RST_SPARE 64
 
@@ -251,58 +254,133 @@ static int rx_from_conn(struct vsock *vs, struct vsock_pkt *pkt, struct iov_iter
 	return r;
 }
 
-/* Fills one buffer. False: the framing broke a rule. */
-static bool rx_packet(struct vsock *vs, struct vq_chain *chain)
+/* Buffers of the guest for one or more packets, and the room for their payload. */
+struct rx {
+	struct vq_chain *chains[RX_BATCH];
+	uint32_t room[RX_BATCH];
+	unsigned n;
+	struct iovec iov[RX_IOV]; /* of all, one after the other */
+	unsigned niov;
+	size_t total;
+};
+
+/* Adds one buffer. False: it is none for packets. */
+static bool rx_add(struct rx *rx, struct vq_chain *chain)
 {
+	struct iov_iter it;
+	size_t taken;
+
+	iov_iter_init(&it, vq_in(chain), chain->n_in);
+	if (chain->n_out || iov_skip(&it, HDR_LEN) != HDR_LEN)
+		return false;
+	rx->niov += iov_take(&it, VSOCK_PACKET_MAX, rx->iov + rx->niov, RX_IOV - rx->niov, &taken);
+	rx->chains[rx->n] = chain;
+	rx->room[rx->n++] = (uint32_t)taken;
+	rx->total += taken;
+	return true;
+}
+
+/* Further buffers, until there is room for `want` bytes. */
+static void rx_extend(struct rx *rx, struct vq *vq, size_t want)
+{
+	struct vq_chain *chain;
+
+	while (rx->total && rx->total < want && rx->n < RX_BATCH && vq_pop(vq, &chain) == 1) {
+		if (rx_add(rx, chain) && rx->room[rx->n - 1])
+			continue;
+		/* No buffer for packets, or too scattered: it is the first one of the next call. */
+		rx->n -= rx->chains[rx->n - 1] == chain;
+		vq_rewind(vq, chain);
+		break;
+	}
+}
+
+/* Buffers that pkt->len bytes fill, at least one, become packets; the others go back. Returns the
+ * number of packets. */
+static unsigned rx_push(struct vsock *vs, const struct rx *rx, struct vsock_pkt *pkt)
+{
+	uint32_t left = pkt->len;
+	unsigned n = rx->n;
+	size_t unused = rx->total;
+
+	while (n > 1 && unused - rx->room[n - 1] >= left) {
+		unused -= rx->room[--n];
+		vq_rewind(rx->chains[n]->vq, rx->chains[n]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct vsock_hdr hdr;
+		struct iov_iter head;
+
+		pkt->len = (uint32_t)min_u64(left, rx->room[i]);
+		left -= pkt->len;
+		pkt_encode(&hdr, pkt);
+		iov_iter_init(&head, vq_in(rx->chains[i]), rx->chains[i]->n_in);
+		iov_write(&head, &hdr, HDR_LEN);
+		vq_push(rx->chains[i]->vq, rx->chains[i], (uint32_t)HDR_LEN + pkt->len);
+	}
+	vs->rx_packets += n;
+	vs->served = true;
+	return n;
+}
+
+static void rx_put_back(const struct rx *rx)
+{
+	for (unsigned n = rx->n; n--;)
+		vq_rewind(rx->chains[n]->vq, rx->chains[n]);
+}
+
+/* Makes the next packets, the first of them in `chain`. Returns their number, which may be 0, or
+ * -EPROTO if the framing broke a rule. */
+static int rx_packets(struct vsock *vs, struct vq_chain *chain)
+{
+	struct rx rx;
 	struct vsock_pkt pkt;
-	struct vsock_hdr hdr;
-	struct iov_iter head, room;
+	struct iov_iter room;
 	int r = 1;
 
-	iov_iter_init(&head, vq_in(chain), chain->n_in);
-	room = head;
-	if (chain->n_out || iov_skip(&room, HDR_LEN) != HDR_LEN) {
+	rx.n = rx.niov = 0;
+	rx.total = 0;
+	if (!rx_add(&rx, chain)) {
 		vdev_broken(&vs->dev, VSOCK_RXQ,
 			"a buffer is device-readable or too short for a header (5.10.6.4)");
-		return false;
+		return -EPROTO;
 	}
-	if (vs->rst_used)
+	if (vs->rst_used) {
 		rst_take(vs, &pkt);
-	else
+	} else {
+		rx_extend(&rx, chain->vq, vsock_conn_wants(vs->ready));
+		iov_iter_init(&room, rx.iov, rx.niov);
 		r = rx_from_conn(vs, &pkt, &room);
+	}
 	if (r < 0) {
 		vdev_broken(&vs->dev, VSOCK_RXQ, "a buffer has no room for payload (5.10.6.4)");
-		return false;
+		return -EPROTO;
 	}
 	if (r == 0) {
-		vq_rewind(chain->vq, chain);
-		return true;
+		rx_put_back(&rx);
+		return 0;
 	}
-	pkt_encode(&hdr, &pkt);
-	iov_write(&head, &hdr, HDR_LEN);
-	vq_push(chain->vq, chain, (uint32_t)HDR_LEN + pkt.len);
-	vs->rx_packets++;
-	vs->served = true;
-	return true;
+	return (int)rx_push(vs, &rx, &pkt);
 }
 
 static void serve_rx(struct vsock *vs)
 {
 	struct vq *vq = vs->dev.queues[VSOCK_RXQ];
 	struct vq_chain *chain;
-	unsigned n = 0;
+	int n = 0, r;
 
 	if (!vq || !vq_running(vq))
 		return;
 	vq_disable_kick(vq);
-	for (; n < TURN_MAX && rx_due(vs); n++) {
+	for (; n < TURN_MAX && rx_due(vs); n += r + 1) {
 		if (vq_pop_or_kick(vq, &chain) != 1)
 			break;
-		if (!rx_packet(vs, chain))
+		r = rx_packets(vs, chain);
+		if (r < 0)
 			return;
 	}
 	vq_flush(vq);
-	if (n == TURN_MAX || (vs->tx_waits && vsock_room(vs)))
+	if (n >= TURN_MAX || (vs->tx_waits && vsock_room(vs)))
 		vsock_wake(vs);
 }
 
@@ -440,7 +518,7 @@ static const struct opt vsock_opts[] = {
 			"meet" },
 	{ "connections", OPT_U32, offsetof(struct vsock, max_conns), .def = "256", .min = 1,
 		.max = 3900, .help = "most connections at a time" },
-	{ "buffer", OPT_SIZE, offsetof(struct vsock, buffer), .def = "128K", .min = 4096,
+	{ "buffer", OPT_SIZE, offsetof(struct vsock, buffer), .def = "256K", .min = 4096,
 		.max = 16777216,
 		.help = "receive buffer promised to each connection of the guest" },
 	OPT_END,

@@ -15,6 +15,9 @@ enum { VSOCK_RXQ, VSOCK_TXQ, VSOCK_EVENTQ };
 
 #define VSOCK_HOST_CID 2u
 
+/* Payload of one packet to the guest; what Linux accepts. */
+#define VSOCK_PACKET_MAX 65536u
+
 /* struct virtio_vsock_hdr.op (VIRTIO 1.4, 5.10.6) */
 enum vsock_op {
 	VSOCK_OP_INVALID,
@@ -91,10 +94,12 @@ struct vsock_conn {
 	struct ev_timer timer;
 	struct vsock_line line;
 
-	bool readable; /* the socket may have data */
-	bool writable; /* the socket may take data */
-	bool hup;      /* the host's end closed both ways */
-	bool rdhup;    /* the host's end will send no more */
+	bool readable;	 /* the socket may have data */
+	bool writable;	 /* the socket may take data; else it is watched for that */
+	unsigned filled; /* reads that filled all the room they had: after two there is more, it
+			    seems */
+	bool hup;	 /* the host's end closed both ways */
+	bool rdhup;	 /* the host's end will send no more */
 
 	unsigned due;	     /* VSOCK_DUE_* */
 	unsigned guest_shut; /* VSOCK_SHUT_*: what the guest will no longer do */
@@ -194,10 +199,13 @@ void vsock_conn_reset(struct vsock_conn *c);
 void vsock_conn_ready(struct vsock_conn *c);
 /* A packet of the guest, with its payload. May free the connection. */
 void vsock_conn_packet(struct vsock_conn *c, const struct vsock_pkt *pkt, struct iov_iter *data);
+/* Bytes of payload for which there had better be room in vsock_conn_next(), 0: any will do. */
+size_t vsock_conn_wants(const struct vsock_conn *c);
 /*
  * Makes the next packet for the guest: sets *pkt and fills the payload into `room`, the buffers
- * after the header. 1: made; 0: nothing to send now; -ECONNRESET: the connection is to be reset;
- * -ENOBUFS: there is data and no room at all.
+ * after the header, or after the headers of several packets of which pkt->len is the sum. 1: made;
+ * 0: nothing to send now; -ECONNRESET: the connection is to be reset; -ENOBUFS: there is data and
+ * no room at all.
  */
 int vsock_conn_next(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_iter *room);
 /* True if vsock_conn_next() may have more. */

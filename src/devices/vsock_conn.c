@@ -16,8 +16,10 @@
 
 /* Buffers of one system call. */
 #define IOV_MAX_CALL 64u
-/* Payload of one packet; what Linux accepts. */
-#define PACKET_MAX 65536u
+/* A socket that takes all is not watched for room: whatever its reader takes would wake us. */
+#define EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+/* Bytes of a stream to the guest in one call. */
+#define BURST_MAX (2 * VSOCK_PACKET_MAX)
 /* The top bit of an entry in `bounds`: the message ends a record. */
 #define BOUND_EOR 0x80000000u
 
@@ -123,7 +125,6 @@ static void conn_event(void *arg, uint32_t events);
 
 struct vsock_conn *vsock_conn_new(struct vsock *vs, int fd, unsigned type, enum vsock_state state)
 {
-	const uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 	struct vsock_conn *c = calloc(1, sizeof(*c));
 
 	if (!c) {
@@ -134,7 +135,7 @@ struct vsock_conn *vsock_conn_new(struct vsock *vs, int fd, unsigned type, enum 
 	c->fd = fd;
 	c->key.type = (uint16_t)type;
 	ev_timer_init(vs->dev.loop, &c->timer, conn_late, c);
-	if (ev_fd_add(vs->dev.loop, &c->watch, fd, events, conn_event, c) < 0) {
+	if (ev_fd_add(vs->dev.loop, &c->watch, fd, EVENTS, conn_event, c) < 0) {
 		close(fd);
 		free(c);
 		return NULL;
@@ -213,7 +214,7 @@ static ssize_t conn_send(struct vsock_conn *c, struct iovec *iov, unsigned n)
 		return sent;
 	if (errno == EAGAIN || errno == EINTR) {
 		c->writable = false;
-		return 0;
+		return ev_fd_mod(&c->watch, EVENTS | EPOLLOUT);
 	}
 	return -errno;
 }
@@ -448,6 +449,7 @@ static void conn_eof(struct vsock_conn *c)
 /* After a failed read: 0 if there is just nothing, or -errno. */
 static int conn_read_failed(struct vsock_conn *c)
 {
+	c->filled = 0;
 	if (errno == EINTR)
 		return 0;
 	c->readable = false;
@@ -470,12 +472,12 @@ static int read_nothing(struct vsock_conn *c)
 
 static int read_stream(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_iter *room)
 {
-	size_t taken, want = min_u64(guest_room(c), PACKET_MAX);
+	size_t taken;
 	struct iovec iov[IOV_MAX_CALL];
 	struct msghdr m = { .msg_iov = iov };
 	ssize_t n;
 
-	m.msg_iovlen = iov_take(room, want, iov, IOV_MAX_CALL, &taken);
+	m.msg_iovlen = iov_take(room, guest_room(c), iov, IOV_MAX_CALL, &taken);
 	if (!taken)
 		return read_nothing(c);
 	n = recvmsg(c->fd, &m, MSG_DONTWAIT);
@@ -488,6 +490,7 @@ static int read_stream(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_i
 	/* A short read means empty, and the edge of what comes later is still to come. */
 	if ((size_t)n < taken && !c->rdhup)
 		c->readable = false;
+	c->filled = (size_t)n == taken ? c->filled + 1 : 0;
 	pkt->len = (uint32_t)n;
 	return 1;
 }
@@ -541,7 +544,7 @@ static int read_message(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_
 		if (r != 1)
 			return r;
 	}
-	want = (uint32_t)min_u64(min_u64(guest_room(c), PACKET_MAX), c->msg_len - c->msg_off);
+	want = (uint32_t)min_u64(min_u64(guest_room(c), VSOCK_PACKET_MAX), c->msg_len - c->msg_off);
 	pkt->len = want ? (uint32_t)iov_write(room, c->msg + c->msg_off, want) : 0;
 	if (want && !pkt->len)
 		return -ENOBUFS;
@@ -551,6 +554,15 @@ static int read_message(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_
 		c->msg_ready = false;
 	}
 	return 1;
+}
+
+size_t vsock_conn_wants(const struct vsock_conn *c)
+{
+	/* Where others wait for their turn, one packet is one turn. */
+	if (c->filled < 2 || c->next_ready || c->due || c->key.type != VIRTIO_VSOCK_TYPE_STREAM ||
+		!conn_wants_read(c))
+		return 0;
+	return min_u64(guest_room(c), BURST_MAX);
 }
 
 static int conn_read(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_iter *room)
@@ -643,6 +655,15 @@ static void conn_pass_shutdown(struct vsock_conn *c, bool drained)
 	c->fd_shut |= now;
 }
 
+/* The guest is to be told of credit: it has got half of the buffer back, or some of it while it can
+ * send little, and may wait for that with part of a message. */
+static bool credit_news(const struct vsock_conn *c)
+{
+	uint32_t news = c->fwd_cnt - c->fwd_told, known = c->rx_cnt - c->fwd_told;
+
+	return news >= c->vs->buffer / 2 || (news && known > c->vs->buffer - c->vs->buffer / 4);
+}
+
 /* After every event: what follows from the connection's state. May free it. */
 static void conn_settle(struct vsock_conn *c)
 {
@@ -657,7 +678,7 @@ static void conn_settle(struct vsock_conn *c)
 	/* Closed by the host's process, and nothing it sent is still to be read. */
 	if (c->hup && ((c->host_shut & VSOCK_SHUT_SEND) || (c->guest_shut & VSOCK_SHUT_RECEIVE)))
 		conn_host_shut(c, VSOCK_SHUT_BOTH);
-	if (c->state == VSOCK_OPEN && c->fwd_cnt - c->fwd_told >= c->vs->buffer / 4)
+	if (c->state == VSOCK_OPEN && credit_news(c))
 		c->due |= VSOCK_DUE_CREDIT_UPDATE;
 	if (vsock_conn_more(c))
 		vsock_conn_ready(c);
@@ -670,7 +691,10 @@ static void conn_event(void *arg, uint32_t events)
 	c->hup |= !!(events & (EPOLLHUP | EPOLLERR));
 	c->rdhup |= !!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	c->readable |= !!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
-	c->writable |= !!(events & EPOLLOUT);
+	if (events & EPOLLOUT) {
+		c->writable = true;
+		ev_fd_mod(&c->watch, EVENTS);
+	}
 	if (c->state == VSOCK_ASKED || c->state == VSOCK_DIALLED) {
 		vsock_host_line(c);
 		return;

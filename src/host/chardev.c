@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/fifo.h"
+#include "base/iov.h"
 #include "base/util.h"
 #include "host/hostdev.h"
 #include "host/pty.h"
@@ -32,6 +33,7 @@ struct end {
 	uint64_t pos; /* position in the output, free-running */
 	bool blocked; /* takes nothing now */
 	bool in_over; /* sends no more */
+	bool failed;  /* reading from it failed, or it ended */
 	bool owned;   /* the descriptors are closed with it */
 	struct end *next;
 };
@@ -52,7 +54,8 @@ struct chardev {
 	struct fifo input;
 	struct end *ends;
 	unsigned nends;
-	int files[2]; /* what all output is appended to, -1: unused */
+	struct end *direct; /* has input, which is not in `input` yet; during events.input() */
+	int files[2];	    /* what all output is appended to, -1: unused */
 	struct log_limit file_failed;
 	int listener, size_sock;
 	struct ev_fd watch, watch_size;
@@ -83,6 +86,12 @@ static int ring_init(struct ring *r, size_t want)
 
 static void ring_put(struct ring *r, const uint8_t *src, size_t len)
 {
+	/* Of more than it holds, the first part would be overwritten at once. */
+	if (len > r->size) {
+		r->end += len - r->size;
+		src += len - r->size;
+		len = r->size;
+	}
 	while (len) {
 		size_t at = r->end & (r->size - 1);
 		size_t n = min_u64(len, r->size - at);
@@ -207,6 +216,48 @@ static void end_service(struct end *d)
 		end_over(d);
 }
 
+/* Sends output that is not in the ring yet, to a program that has all the output before it. */
+static void end_send(struct end *d, const struct iovec *iov, unsigned n)
+{
+	ssize_t sent;
+
+	if (d->blocked || d->pos != d->cd->ring.end)
+		return;
+	sent = writev(d->out, iov, (int)n);
+	if (sent > 0)
+		d->pos += (uint64_t)sent;
+	if (sent < 0 && errno == EAGAIN) {
+		d->blocked = true;
+		end_watch(d);
+	}
+}
+
+/* Lets the owner read into the guest's buffers at once, which saves a copy. True if he had no room
+ * for all that there may be. */
+static bool end_offer(struct end *d)
+{
+	struct chardev *cd = d->cd;
+	bool left;
+
+	cd->direct = d;
+	cd->events.input(cd->events.arg);
+	left = cd->direct;
+	cd->direct = NULL;
+	return left;
+}
+
+/* What is at hand, as read(2) says, for an owner that reads in events.input(). */
+static size_t direct_read(struct chardev *cd, const struct iovec *iov, unsigned n)
+{
+	struct end *d = cd->direct;
+	ssize_t got = readv(d->in, iov, (int)n);
+
+	d->failed = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+	if (got <= 0 || (size_t)got < iov_len(iov, n))
+		cd->direct = NULL;
+	return got > 0 ? (size_t)got : 0;
+}
+
 /* Takes input as far as there is room. False: the program is gone. */
 static bool end_receive(struct end *d)
 {
@@ -214,6 +265,8 @@ static bool end_receive(struct end *d)
 	struct iovec iov[2];
 	ssize_t n;
 
+	if (!fifo_used(f) && d->cd->events.input && !end_offer(d))
+		return !d->failed;
 	if (!fifo_free(f))
 		return true;
 	n = readv(d->in, iov, (int)fifo_writable(f, iov));
@@ -688,6 +741,8 @@ void chardev_write(struct chardev *cd, const struct iovec *iov, unsigned n)
 
 	if (cd->kind == CHARDEV_LINK)
 		cd->carrier->send(cd->carrier->arg, iov, n);
+	for (struct end *d = cd->ends; d; d = d->next)
+		end_send(d, iov, n);
 	for (unsigned i = 0; i < n; i++) {
 		ring_put(&cd->ring, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
@@ -709,6 +764,8 @@ size_t chardev_read(struct chardev *cd, const struct iovec *iov, unsigned n)
 
 	for (unsigned i = 0; i < n && fifo_used(&cd->input); i++)
 		done += fifo_get(&cd->input, iov[i].iov_base, iov[i].iov_len);
+	if (!done && cd->direct)
+		return direct_read(cd, iov, n);
 	for (struct end *d = was_full && done ? cd->ends : NULL; d; d = d->next)
 		end_watch(d);
 	return done;
@@ -716,7 +773,7 @@ size_t chardev_read(struct chardev *cd, const struct iovec *iov, unsigned n)
 
 bool chardev_has_input(const struct chardev *cd)
 {
-	return fifo_used(&cd->input) > 0;
+	return cd->direct || fifo_used(&cd->input) > 0;
 }
 
 size_t chardev_feed(struct chardev *cd, const void *bytes, size_t len)

@@ -43,7 +43,7 @@ struct chardev;
 
 /* Called on the loop's thread, never from inside a chardev_*() call. Each may be NULL. */
 struct chardev_events {
-	/* There is input for chardev_read(). */
+	/* There is input for chardev_read(), it seems. */
 	void (*input)(void *arg);
 	/* The first program attached (true), or the last one left. */
 	void (*attached)(void *arg, bool attached);
@@ -93,7 +93,8 @@ void chardev_close(struct chardev *cd);
 size_t chardev_room(const struct chardev *cd);
 /* Output of the guest; never blocks. */
 void chardev_write(struct chardev *cd, const struct iovec *iov, unsigned n);
-/* Input for the guest: the bytes read, 0 if there are none. */
+/* Input for the guest: the bytes read, 0 if there are none. From inside events.input() it comes
+ * straight from the program where that is possible. */
 size_t chardev_read(struct chardev *cd, const struct iovec *iov, unsigned n);
 bool chardev_has_input(const struct chardev *cd);
 /* For a carrier: input for the guest. Returns the bytes for which there was room. */

@@ -14,8 +14,10 @@ static void take_input(void *arg)
 	while ((room = link_room(link->host_end)) && chardev_has_input(link->host)) {
 		uint8_t bytes[64];
 		const struct iovec iov = { bytes, min_u64(room, sizeof(bytes)) };
+		size_t n = chardev_read(link->host, &iov, 1);
 
-		link_send(link->host_end, bytes, chardev_read(link->host, &iov, 1));
+		if (n)
+			link_send(link->host_end, bytes, n);
 	}
 }
 

@@ -52,7 +52,7 @@ static void guest_reaches_host(struct tap *t)
 	CHECK(t, guest_expect(&g, &key, VSOCK_OP_RW, &pkt, buf));
 	CHECK_EQ(t, pkt.len, 6);
 	CHECK_EQ(t, pkt.fwd_cnt, 5);
-	CHECK_EQ(t, pkt.buf_alloc, 131072);
+	CHECK_EQ(t, pkt.buf_alloc, 262144);
 	CHECK(t, !memcmp(buf, "answer", 6));
 	/* Clean disconnect: RST answers, the host sees the end. */
 	guest_send(&g, &key, VSOCK_OP_SHUTDOWN, VSOCK_SHUT_BOTH, NULL, 0);
