@@ -7,6 +7,7 @@
 #   make demo-vehicle a drive over two CAN buses: sensors, gateway, cluster (docs/gateway.md)
 #   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
 #   make fuzz MINUTES=20   the fuzz targets, that many minutes of CPU time each (docs/robustness.md)
+#   make instructions     records what devices execute for each request, which a test compares (docs/performance.md)
 #   make arm64   builds build-arm64/avp, which runs on arm64 computers and on the emulated arm64 board
 BUILD ?= build
 BUILD_ARM64 ?= build-arm64
@@ -14,7 +15,7 @@ BUILD_FUZZ ?= build-fuzz
 MINUTES ?= 20
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench fuzz faults clean
+.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench instructions fuzz faults clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -60,6 +61,10 @@ demo-vehicle: deps
 
 check: deps
 	tools/check
+
+instructions: deps
+	$(MAKE) all
+	ninja -C $(BUILD) instructions
 
 bench:
 	tools/deps bench
