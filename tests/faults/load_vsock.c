@@ -71,7 +71,7 @@ static int echo(struct state *st)
 	setsockopt(st->host, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	n = recv(st->host, bytes, MESSAGE, MSG_WAITALL);
 	if (n != MESSAGE)
-		return n < 0 && errno == EAGAIN ? DRV_TIMEOUT : DRV_GONE;
+		return n > 0 || (n < 0 && errno == EAGAIN) ? DRV_TIMEOUT : DRV_GONE;
 	return send(st->host, bytes, MESSAGE, MSG_NOSIGNAL) == MESSAGE ? 0 : DRV_GONE;
 }
 

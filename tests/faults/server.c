@@ -145,6 +145,19 @@ int server_replace(struct server *s, struct err *e)
 	return spawn(s, e);
 }
 
+int server_again(struct server *s, struct err *e)
+{
+	int status = 0, ret;
+
+	if (waitpid(s->pid, &status, WNOHANG) != s->pid)
+		return 0;
+	s->pid = 0;
+	if (!WIFEXITED(status) || !WEXITSTATUS(status))
+		return err_set(e, -ECHILD, "it ended by itself (wait status %d)", status);
+	ret = spawn(s, e);
+	return ret ? ret : 1;
+}
+
 int server_hear(struct server *s, const char *text, struct err *e)
 {
 	struct pollfd p = { .fd = s->control, .events = POLLIN };

@@ -36,6 +36,8 @@ int server_start(struct server *s, const char *const *words, const char *const *
 int server_kill(struct server *s, struct err *e);
 /* Starts the next one after that. */
 int server_replace(struct server *s, struct err *e);
+/* The same if it has ended by itself with an error: 1 if so, and 0 if it lives. */
+int server_again(struct server *s, struct err *e);
 /* Waits for a message on the control socket that has `text` in it. */
 int server_hear(struct server *s, const char *text, struct err *e);
 /* SIGTERM, and removes everything. Returns the exit status, or 128 + signal. */
