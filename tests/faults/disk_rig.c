@@ -32,7 +32,7 @@ bool rig_open(struct disk_rig *r, struct tap *t, const char *cache)
 	int ret;
 
 	memset(r, 0, sizeof(*r));
-	ret = faultfs_open(&r->fs, &e);
+	ret = faultfs_open(&r->fs, strncmp(cache, "write", 5) != 0, &e);
 	if (ret) {
 		faultfs_close(&r->fs);
 		if (ret == -EPERM || ret == -ENOENT || ret == -ENODEV || ret == -EACCES)

@@ -127,11 +127,11 @@ static void do_sync(struct faultfs *f, uint64_t unique)
 
 static void do_init(struct faultfs *f, uint64_t unique, const struct fuse_init_in *in)
 {
+	uint32_t known = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES | FUSE_PARALLEL_DIROPS;
 	struct fuse_init_out out = { .major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = in->max_readahead,
-		.flags = in->flags & (FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES |
-					     FUSE_PARALLEL_DIROPS),
+		.flags = in->flags & (known | (f->async ? FUSE_ASYNC_DIO : 0)),
 		.max_background = 64,
 		.congestion_threshold = 48,
 		.max_write = WRITE_MAX,
@@ -241,11 +241,11 @@ static int mount_it(struct faultfs *f, struct err *e)
 	return 0;
 }
 
-int faultfs_open(struct faultfs *f, struct err *e)
+int faultfs_open(struct faultfs *f, bool async, struct err *e)
 {
 	int ret;
 
-	*f = (struct faultfs){ .dir = "/tmp/avp-faultfs-XXXXXX", .fuse = -1 };
+	*f = (struct faultfs){ .dir = "/tmp/avp-faultfs-XXXXXX", .fuse = -1, .async = async };
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->released, NULL);
 	if (!mkdtemp(f->dir))

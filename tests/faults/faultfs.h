@@ -38,7 +38,7 @@ struct faultfs_faults {
 struct faultfs {
 	char dir[64], path[80]; /* where it is, and the file */
 	int fuse;
-	bool mounted, running;
+	bool async, mounted, running;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t released;
@@ -54,8 +54,9 @@ struct faultfs {
 };
 
 /* Mounts it in a mount namespace of this process, once. -EPERM, -ENOENT or -ENODEV: cannot be done
- * here; the message says what is missing. */
-int faultfs_open(struct faultfs *f, struct err *e);
+ * here; the message says what is missing. `async`: O_DIRECT accesses do not wait in io_uring's
+ * submission, as on a disk; but then Linux makes an error of a short write. */
+int faultfs_open(struct faultfs *f, bool async, struct err *e);
 void faultfs_close(struct faultfs *f);
 void faultfs_set(struct faultfs *f, const struct faultfs_faults *faults);
 /* Adds a note to the record, after all requests that were answered. */
