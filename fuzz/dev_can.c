@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fuzzing of the CAN controller: two guests on a bus, or each on its own. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/opt.h"
 #include "device.h"
@@ -17,8 +18,18 @@ static const char *const *const setups[] = {
 	(const char *const[]){ "max-rate", "100", "on-babbling", "bus-off", "brs", "false", NULL },
 	(const char *const[]){ "ack", "nodes", "bitrate", "125000", "data-bitrate", "0", NULL },
 	(const char *const[]){ "can-fd", "false", "listen-only", "true", NULL },
+	(const char *const[]){ "log", "@can.log", "replay", "@recording", "replay-start", "now",
+		"replay-loop", "true", NULL },
 	NULL,
 };
+
+static int prepare(void)
+{
+	static const char recording[] = "(1.000000) can0 123#1122\n(1.000300) can0 1ABCDEF0#R8\n"
+					"(1.500000) can0 7FF##1aabbccdd\n";
+
+	return fuzz_file("recording", recording, strlen(recording));
+}
 
 struct state {
 	struct canbus_config config;
@@ -76,6 +87,7 @@ const struct fuzz_device fuzz_device = {
 	.cls = &vdev_can,
 	.guests = 2,
 	.setups = setups,
+	.prepare = prepare,
 	.open = open_bus,
 	.attach = attach,
 	.command = command,

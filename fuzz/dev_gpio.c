@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fuzzing of the GPIO device: two guests whose lines are wired to each other. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/opt.h"
 #include "device.h"
@@ -12,8 +13,17 @@ static const char *const *const setups[] = {
 		"c wire:w in", "lines", "d wire:x open-drain", NULL },
 	(const char *const[]){ "lines", "a wire:w out=1", "lines", "gap", "lines", "b wire:x in",
 		"lines", "c sim =1", NULL },
+	(const char *const[]){ "lines", "a sim", "lines", "b wire:own", "nets", "own pull=up",
+		"replay", "@moves", "replay-loop", "true", "trace", "@trace.vcd", NULL },
 	NULL,
 };
+
+static int prepare(void)
+{
+	static const char moves[] = "0.0 own 0\n0.1 a 1\n0.2 own z\n";
+
+	return fuzz_file("moves", moves, strlen(moves));
+}
 
 struct state {
 	struct wires_config config;
@@ -69,6 +79,7 @@ const struct fuzz_device fuzz_device = {
 	.cls = &vdev_gpio,
 	.guests = 2,
 	.setups = setups,
+	.prepare = prepare,
 	.open = open_wires,
 	.attach = attach,
 	.complete = complete,

@@ -4,7 +4,7 @@
  * to two devices on one medium. program.c runs it, guest.c is the guests' side and a transport as
  * simple as can be, and a file per device type says how to set it up and what its host side does.
  *
- *     byte 0         which setup, modulo their number
+ *     byte 0         which setup, modulo their number; bit 7: on a loop that polls
  *     then actions   code (bit 7: of the second guest), length, as many bytes of operands
  *
  * Operands that are missing are zero and a code is taken modulo the number of them, so that every
@@ -45,6 +45,7 @@ enum fuzz_action {
 	FUZZ_QUEUE,    /* queue u8, log2 of the size u8: at its usual place */
 	FUZZ_QUEUE_AT, /* queue u8, size u16, three addresses u32, positions u16 u16 */
 	FUZZ_INFLIGHT, /* on u8: queues that start have an in-flight record */
+	FUZZ_CRASH,    /* queue u8: its process dies at an earlier moment, the next one goes on */
 	FUZZ_ACTIONS
 };
 
@@ -85,6 +86,7 @@ struct fuzz_guest {
 	struct vdev_host host;
 	struct gm gm;
 	uint8_t *mem[FUZZ_REGIONS]; /* inaccessible while not in gm */
+	int call_fd;		    /* takes all interrupts */
 	struct fuzz_ring rings[VDEV_QUEUES_MAX];
 	uint32_t next_buffer;
 	bool inflight;
@@ -161,6 +163,8 @@ void fuzz_queue_start(struct fuzz_guest *g, unsigned q, uint16_t size);
 void fuzz_queue_start_at(struct fuzz_guest *g, unsigned q, struct fuzz_in *in);
 void fuzz_queue_stop(struct fuzz_guest *g, unsigned q);
 void fuzz_queue_resume(struct fuzz_guest *g, unsigned q);
+/* The device stops and starts as if what it did to memory while it stopped had not happened. */
+void fuzz_queue_crash(struct fuzz_guest *g, unsigned q);
 void fuzz_unmap(struct fuzz_guest *g, unsigned region);
 void fuzz_map(struct fuzz_guest *g, unsigned region);
 /* The rings are no more, as after a reset. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "device.h"
 #include "drivers/ring.h"
@@ -43,7 +44,8 @@ bool fuzz_guest_memory(struct fuzz_guest *g)
 			return false;
 		g->mem[i] = p + GUARD;
 	}
-	return true;
+	g->call_fd = fd_event();
+	return g->call_fd >= 0;
 }
 
 static void map(struct fuzz_guest *g, unsigned i)
@@ -144,7 +146,7 @@ static int start(struct fuzz_guest *g, unsigned q)
 	struct vq_setup s = {
 		.size = r->size,
 		.gm = &g->gm,
-		.call_fd = -1,
+		.call_fd = g->call_fd,
 		.avail_base = r->avail_base,
 		.used_base = r->used_base,
 		.inflight = r->inflight,
@@ -233,6 +235,32 @@ void fuzz_queue_resume(struct fuzz_guest *g, unsigned q)
 		r->wild = true;
 	if (r && !vq_running(g->dev->queues[q]) && !start(g, q))
 		vdev_kick(g->dev, q);
+}
+
+void fuzz_queue_crash(struct fuzz_guest *g, unsigned q)
+{
+	struct fuzz_ring *r = ring_of(g, q);
+	autofree uint8_t *memory = NULL, *record = NULL;
+	uint64_t len = 0, at = 0;
+
+	if (!r || !r->inflight || !vq_running(g->dev->queues[q]))
+		return;
+	for (unsigned i = 0; i < g->gm.n; i++)
+		len += g->gm.r[i].size;
+	memory = malloc(len + 1);
+	len = vq_inflight_size(r->size, r->packed);
+	record = malloc(len);
+	if (!memory || !record)
+		return;
+	memcpy(record, r->inflight, len);
+	for (unsigned i = 0; i < g->gm.n; at += g->gm.r[i++].size)
+		memcpy(memory + at, g->gm.r[i].hva, g->gm.r[i].size);
+	fuzz_queue_stop(g, q);
+	memcpy(r->inflight, record, len);
+	at = 0;
+	for (unsigned i = 0; i < g->gm.n; at += g->gm.r[i++].size)
+		memcpy(g->gm.r[i].hva, memory + at, g->gm.r[i].size);
+	fuzz_queue_resume(g, q);
 }
 
 /* As SET_MEM_TABLE does: queues stop, and start again where their rings still are. */

@@ -12,7 +12,8 @@
 #define ACTIONS_MAX 400u
 #define WORDS_MAX   16u
 #define ROUNDS_MAX  16u
-#define SECOND	    0x80u
+#define SECOND	    0x80u /* of a code */
+#define POLLED	    0x80u /* of the first byte */
 
 /* Time, and the loop: what is due is done, nothing is waited for. */
 static void rounds(struct fuzz_bed *b, unsigned n)
@@ -222,6 +223,11 @@ static void inflight(struct fuzz_guest *g, struct fuzz_in *in)
 	g->inflight = fuzz_u8(in) & 1;
 }
 
+static void crash(struct fuzz_guest *g, struct fuzz_in *in)
+{
+	fuzz_queue_crash(g, fuzz_u8(in));
+}
+
 static void (*const actions[FUZZ_ACTIONS])(struct fuzz_guest *g, struct fuzz_in *in) = {
 	[FUZZ_BOOT] = boot,
 	[FUZZ_REQUEST] = request,
@@ -247,6 +253,7 @@ static void (*const actions[FUZZ_ACTIONS])(struct fuzz_guest *g, struct fuzz_in 
 	[FUZZ_QUEUE] = queue,
 	[FUZZ_QUEUE_AT] = queue_at,
 	[FUZZ_INFLIGHT] = inflight,
+	[FUZZ_CRASH] = crash,
 };
 
 static void run(struct fuzz_bed *b, struct fuzz_in *in)
@@ -298,14 +305,16 @@ static int open_guest(struct fuzz_bed *b, unsigned i, struct err *e)
 
 static void open_bed(struct fuzz_bed *b, struct fuzz_in *in)
 {
-	unsigned setups = 0;
+	unsigned setups = 0, first = fuzz_u8(in);
 	struct err e = { 0 };
 	int ret;
 
 	while (fuzz_device.setups[setups])
 		setups++;
-	b->setup = fuzz_u8(in) % setups;
+	b->setup = (first & ~POLLED) % setups;
 	ret = ev_loop_create(&b->loop);
+	if (!ret && first & POLLED)
+		vdev_set_poll(b->loop, 1);
 	if (!ret && fuzz_device.open)
 		ret = fuzz_device.open(b);
 	for (unsigned i = 0; !ret && i < fuzz_device.guests; i++)

@@ -8,7 +8,7 @@ import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SECOND = 0x80
+SECOND = POLLED = 0x80
 INDIRECT, NO_KICK, BORDER = 8, 16, 32
 # Feature bits that BOOT can leave out.
 F_INDIRECT, F_EVENT_IDX, F_PACKED, F_IN_ORDER = (1 << n for n in (28, 29, 34, 35))
@@ -88,9 +88,13 @@ def layouts(fill, setup=0):
     for name, without in (("split", F_PACKED | F_IN_ORDER | F_EVENT_IDX), ("packed", F_IN_ORDER),
                           ("order", F_PACKED | F_INDIRECT), ("packed-order", 0)):
         seeds[name] = fill(Program(setup).boot(without))
-    seeds["resume"] = fill(Program(setup).act("INFLIGHT", b"\1").boot(F_IN_ORDER))
-    for queue in range(3):
-        seeds["resume"].act("STOP", bytes([queue])).act("RESUME", bytes([queue]))
+    for name, without in (("resume", F_PACKED), ("resume-packed", F_IN_ORDER)):
+        seeds[name] = fill(Program(setup).act("INFLIGHT", b"\1").boot(without))
+        for queue in range(3):
+            seeds[name].act("CRASH", bytes([queue])).act("STOP", bytes([queue])).act("RESUME", bytes([queue]))
+        fill(seeds[name])
+    for name, without in (("polled", F_PACKED), ("polled-packed", F_IN_ORDER)):
+        seeds[name] = fill(fill(Program(setup | POLLED).boot(without)).run(8))
     seeds["memory"] = fill(fill(Program(setup).boot()).act("UNMAP", b"\1").act("MAP", b"\1"))
     seeds["reset"] = fill(fill(Program(setup).boot()).act("RESET").boot(size=4))
     return seeds
