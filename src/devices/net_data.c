@@ -213,9 +213,13 @@ static int tx_chain(struct net *n, unsigned q, struct vq_chain *c, unsigned *bud
 /* A frame was written by another CPU: it comes while those before it are dealt with. */
 static inline void fetch_frame(const struct vq_chain *c)
 {
-	const uint8_t *p = c->iov->iov_base;
-	size_t len = min_u64(c->iov->iov_len, FETCH_MAX);
+	const uint8_t *p;
+	size_t len;
 
+	if (!c->n_out)
+		return;
+	p = c->iov->iov_base;
+	len = min_u64(c->iov->iov_len, FETCH_MAX);
 	for (size_t at = 0; at < len; at += CACHE_LINE)
 		__builtin_prefetch(p + at);
 	__builtin_prefetch(p + len - 1);
