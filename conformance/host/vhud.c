@@ -619,6 +619,11 @@ ssize_t vhud_do(
 	return used;
 }
 
+struct drv_ring *vhud_ring(struct vhud *d, unsigned q)
+{
+	return &d->q[q].ring;
+}
+
 int vhud_kick_fd(const struct vhud *d, unsigned q)
 {
 	return d->q[q].kick;

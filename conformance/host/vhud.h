@@ -28,6 +28,7 @@
 #define VHUD_TIMEOUT_MS 20000
 
 struct vhud;
+struct drv_ring;
 
 struct vhud_opts {
 	uint64_t features;   /* wanted; what is offered of them is negotiated, with VERSION_1 */
@@ -102,6 +103,8 @@ int vhud_wait(struct vhud *d, unsigned q, void **token, uint32_t *len, int timeo
 ssize_t vhud_do(
 	struct vhud *d, unsigned q, const void *out, size_t out_len, void *in, size_t in_len);
 
+/* The driver's side of a started queue, for those that drive it without waiting in vhud_wait(). */
+struct drv_ring *vhud_ring(struct vhud *d, unsigned q);
 /* The eventfds of a queue, for tests of notifications. */
 int vhud_kick_fd(const struct vhud *d, unsigned q);
 int vhud_call_fd(const struct vhud *d, unsigned q);

@@ -28,6 +28,7 @@ struct blk_config {
 	uint8_t zoned[24];
 } __attribute__((packed));
 
+static const char *const image_words[] = { "null", NULL };
 static const char *const cache_words[] = { "writeback", "writethrough", "none", "directsync",
 	NULL };
 static const char *const erase_words[] = { "off", "device", "overwrite", NULL };
@@ -38,8 +39,9 @@ static const char *const erase_words[] = { "off", "device", "overwrite", NULL };
 	}
 
 static const struct opt blk_opts[] = {
-	OPT("image", OPT_PATH, image, .flags = OPT_REQUIRED,
-		.help = "raw disk image, a file or a block device"),
+	OPT("image", OPT_PATH, image, .flags = OPT_REQUIRED, .words = image_words,
+		.help = "raw disk image, a file or a block device; null: 64 GiB that store "
+			"nothing, for measuring"),
 	OPT("readonly", OPT_BOOL, readonly, .def = "false",
 		.help = "the guest may only read; several readers may share the image"),
 	OPT("serial", OPT_STR, serial, .help = "serial number, at most 20 ASCII characters"),
@@ -266,7 +268,7 @@ static void blk_finish(struct vdev *dev)
 static int open_image(struct blk *b, struct err *e)
 {
 	struct disk_options o = {
-		.path = b->image,
+		.path = strcmp(b->image, image_words[0]) ? b->image : NULL,
 		.readonly = b->readonly,
 		.direct = b->cache == CACHE_NONE || b->cache == CACHE_DIRECTSYNC,
 		.discard = b->discard,

@@ -349,12 +349,23 @@ static void dispatch(struct blk *b, struct blk_req *r, const struct blk_header *
 	}
 }
 
+static bool read_header(const struct vq_chain *c, struct blk_header *h)
+{
+	struct iov_iter it;
+
+	if (c->n_out && c->iov->iov_len >= sizeof(*h)) {
+		memcpy(h, c->iov->iov_base, sizeof(*h));
+		return true;
+	}
+	iov_iter_init(&it, c->iov, c->n_out);
+	return iov_read(&it, h, sizeof(*h)) == sizeof(*h);
+}
+
 static void request(struct blk *b, unsigned q, struct vq_chain *c)
 {
 	struct blk_req *r = b->free;
 	struct iovec *last;
 	struct blk_header h;
-	struct iov_iter it;
 
 	/* There are as many as ring entries, so it takes a guest's broken ring or storage that
 	 * keeps requests given up by a reset to run out. */
@@ -372,8 +383,7 @@ static void request(struct blk *b, unsigned q, struct vq_chain *c)
 	r->busy = true;
 	r->nsegs = r->seg = 0;
 	r->io.stable = false;
-	iov_iter_init(&it, c->iov, c->n_out);
-	if (iov_read(&it, &h, sizeof(h)) == sizeof(h))
+	if (read_header(c, &h))
 		dispatch(b, r, &h);
 	else
 		complete(b, r, BLK_S_IOERR, 0);
@@ -388,6 +398,8 @@ void blk_serve(struct blk *b, unsigned q)
 	for (unsigned i = 0; i < BATCHES; i++) {
 		int n = vq_pop_batch(vq, chains, BATCH);
 
+		for (int j = 0; j < n; j++)
+			__builtin_prefetch(chains[j]->iov->iov_base);
 		for (int j = 0; j < n; j++)
 			request(b, q, chains[j]);
 		disk_commit(b->disk);

@@ -220,11 +220,25 @@ static int map_zeros(struct disk *d, struct err *e)
 	return 0;
 }
 
+static void set_up_null(struct disk *d)
+{
+	d->null = true;
+	d->info = (struct disk_info){
+		.size = DISK_NULL_SIZE,
+		.block_size = DISK_SECTOR,
+		.physical_size = 4096,
+	};
+}
+
 static int set_up(struct disk *d, const struct disk_options *o, struct err *e)
 {
 	struct stat st;
 	int rc;
 
+	if (!o->path) {
+		set_up_null(d);
+		return 0;
+	}
 	/* O_EXCL on a block device: not while the host has it mounted. */
 	rc = !stat(o->path, &st) && S_ISBLK(st.st_mode) && !o->readonly ? O_EXCL : 0;
 	d->fd = open_fd(o, rc, e);
@@ -283,6 +297,7 @@ void disk_close(struct disk *d)
 		return;
 	ev_fd_del(&d->ring_watch);
 	ev_fd_del(&d->helper_watch);
+	ev_poll_del(&d->poll);
 	ev_timer_stop(&d->retry);
 	disk_helper_finish(&d->helper);
 	if (d->has_ring)

@@ -33,7 +33,7 @@ struct disk_stats {
 };
 
 struct disk_options {
-	const char *path;
+	const char *path; /* NULL: a disk that stores nothing, for measuring */
 	bool readonly;
 	bool direct;  /* O_DIRECT: past the host's page cache */
 	bool discard; /* offer deallocation if the backing can */
@@ -106,6 +106,9 @@ struct disk_events {
 };
 
 struct disk;
+
+/* The size of a disk that stores nothing. */
+#define DISK_NULL_SIZE (UINT64_C(64) << 30)
 
 /* Opens and locks the image: exclusively, or shared when read-only, so that no two guests write one
  * image (open file description locks, which QEMU honours as well). A lock still held by a process

@@ -252,6 +252,16 @@ static void prep(struct disk *d, struct io_uring_sqe *sqe, const struct disk_io 
 	}
 }
 
+static bool ask_ring(void *arg);
+
+/* Before a sleep: the ring's descriptor tells of what comes. */
+static bool arm_ring(void *arg)
+{
+	struct disk *d = arg;
+
+	return io_uring_cq_ready(&d->ring);
+}
+
 /* Starts the current step elsewhere. True: that failed, and the operation is done. */
 static bool start_step(struct disk *d, struct disk_io *io)
 {
@@ -269,7 +279,8 @@ static bool start_step(struct disk *d, struct disk_io *io)
 		prep(d, sqe, io);
 		io_uring_sqe_set_data(sqe, io);
 	}
-	d->in_flight++;
+	if (!d->in_flight++ && ev_polls(d->loop))
+		ev_poll_add(d->loop, &d->poll, ask_ring, arm_ring, d);
 	return false;
 }
 
@@ -285,7 +296,9 @@ bool disk_submit(struct disk *d, struct disk_io *io)
 		if (d->lost_write)
 			return finish(io, -EIO);
 	}
-	if (!io->len && io->op != DISK_FLUSH)
+	if (d->null)
+		io->moved = io->len;
+	if (d->null || (!io->len && io->op != DISK_FLUSH))
 		return finish(io, 0);
 	if ((io->step == STEP_READ || io->step == STEP_WRITE) && move_now(d, io))
 		return true;
@@ -297,7 +310,7 @@ bool disk_submit(struct disk *d, struct disk_io *io)
 
 void disk_commit(struct disk *d)
 {
-	if (!io_uring_sq_ready(&d->ring))
+	if (!d->has_ring || !io_uring_sq_ready(&d->ring))
 		return;
 	/* A kernel short of memory takes fewer entries or none. */
 	if (io_uring_submit(&d->ring) < 0 || io_uring_sq_ready(&d->ring))
@@ -313,7 +326,8 @@ static void step_ended(struct disk *d, struct disk_io *io, int result)
 {
 	bool ended = advance(d, io, result);
 
-	d->in_flight--;
+	if (!--d->in_flight)
+		ev_poll_del(&d->poll);
 	if (!ended && d->stuck) /* given up: its buffers may be gone */
 		ended = finish(io, -EIO);
 	if (ended || start_step(d, io))
@@ -353,6 +367,17 @@ static void on_ring(void *arg, uint32_t events)
 	reap_ring(d);
 	disk_commit(d);
 	d->events.batch_done(d->events.arg);
+}
+
+static bool ask_ring(void *arg)
+{
+	struct disk *d = arg;
+
+	if (!reap_ring(d))
+		return false;
+	disk_commit(d);
+	d->events.batch_done(d->events.arg);
+	return true;
 }
 
 static void on_helper(void *arg, uint32_t events)
@@ -419,7 +444,8 @@ int disk_ring_init(struct disk *d, unsigned depth, struct err *e)
 {
 	unsigned entries = depth > 128 ? 128 : depth < 8 ? 8 : depth;
 	struct io_uring_params p = {
-		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
+		.flags =
+			IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		.cq_entries = depth < 4096 ? depth + 16 : 4096,
 	};
 	int rc;
@@ -445,6 +471,8 @@ int disk_start(
 	d->loop = loop;
 	d->events = *events;
 	ev_timer_init(loop, &d->retry, on_retry, d);
+	if (d->null)
+		return 0;
 	rc = ev_fd_add(loop, &d->ring_watch, d->ring.ring_fd, EPOLLIN, on_ring, d);
 	if (!rc && d->helper.ready)
 		rc = ev_fd_add(loop, &d->helper_watch, d->helper.event_fd, EPOLLIN, on_helper, d);

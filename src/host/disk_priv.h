@@ -34,6 +34,7 @@ struct disk {
 	int direct_fd;	       /* with O_DIRECT, or -1 */
 	uint32_t direct_align; /* of memory, offset and length for direct_fd */
 	bool blockdev;
+	bool null;			/* stores nothing: no descriptors, no ring */
 	bool in_memory;			/* tmpfs and the like: nothing ever waits for storage */
 	bool nowait_read, nowait_write; /* RWF_NOWAIT has not been refused yet */
 	bool zero_range, punch;		/* likewise fallocate() modes */
@@ -46,6 +47,7 @@ struct disk {
 	struct io_uring ring;
 	bool has_ring;
 	struct ev_fd ring_watch, helper_watch;
+	struct ev_poll poll; /* while operations are in flight on a loop that polls */
 	struct ev_timer retry;
 	unsigned in_flight;
 	struct disk_helper helper;

@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "devices/devices.h"
+#include "host/disk.h"
 #include "load.h"
 #include "loopdev.h"
 #include "vhud_server.h"
@@ -814,6 +815,30 @@ static void lifetime(struct tap *t)
 	CHECK_EQ(t, system(command), 0);
 }
 
+/* Nothing is stored, every request in range succeeds, and none reaches storage. */
+static void null_image(struct tap *t)
+{
+	struct fixture f = { .path = "" };
+	uint8_t buf[4096] = { 0x11 };
+	uint64_t capacity = 0;
+
+	REQUIRE(t, !vhud_serve(&f.srv, &vdev_blk, "image", "null", NULL) &&
+			   start(t, &f, ALL_RINGS | ALL_BLK));
+	CHECK_EQ(t, vhud_config_read(f.d, C_CAPACITY, &capacity, 8), 0);
+	CHECK_EQ(t, capacity, DISK_NULL_SIZE / 512);
+	CHECK_EQ(t, request(&f, BLK_T_OUT, 0, buf, sizeof(buf)), OK);
+	CHECK_EQ(t, request(&f, BLK_T_IN, capacity - 8, buf, sizeof(buf)), OK);
+	CHECK_EQ(t, buf[0], CANARY); /* not even touched */
+	CHECK_EQ(t, request(&f, BLK_T_FLUSH, 0, NULL, 0), OK);
+	CHECK_EQ(
+		t, request(&f, BLK_T_WRITE_ZEROES, 0, (struct blk_range[]){ { 0, 8, 0 } }, 16), OK);
+	CHECK_EQ(t, request(&f, T_DISCARD, 0, (struct blk_range[]){ { 0, 8, 0 } }, 16), UNSUPP);
+	CHECK_EQ(t, request(&f, BLK_T_IN, capacity - 7, buf, sizeof(buf)), IOERR);
+	CHECK_EQ(t, vhud_serve_metric(&f.srv, "storage_queued"), 0);
+	vhud_close(f.d);
+	vhud_serve_end(&f.srv);
+}
+
 static void bad_keys(struct tap *t)
 {
 	static const char *const cases[][3] = {
@@ -867,6 +892,7 @@ int main(void)
 	TAP_RUN(&t, stop_waits_for_storage);
 	TAP_RUN(&t, front_end_vanishes);
 	TAP_RUN(&t, lifetime);
+	TAP_RUN(&t, null_image);
 	TAP_RUN(&t, bad_keys);
 	return tap_done(&t);
 }
