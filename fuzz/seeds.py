@@ -8,6 +8,9 @@ import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import parser_seeds  # noqa: E402
+
 SECOND = POLLED = 0x80
 INDIRECT, NO_KICK, BORDER = 8, 16, 32
 # Feature bits that BOOT can leave out.
@@ -336,11 +339,14 @@ TARGETS = {
 
 def write(target, folder):
     """Writes the seeds of a target into a folder; returns their number."""
-    seeds = TARGETS[target]() if target in TARGETS else {}
+    if target in TARGETS:
+        seeds = {name: program.data for name, program in TARGETS[target]().items()}
+    else:
+        seeds = parser_seeds.TARGETS[target]() if target in parser_seeds.TARGETS else {}
     os.makedirs(folder, exist_ok=True)
-    for name, program in seeds.items():
+    for name, data in seeds.items():
         with open(os.path.join(folder, name), "wb") as f:
-            f.write(program.data)
+            f.write(data)
     return len(seeds)
 
 

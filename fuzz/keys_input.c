@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Fuzzing of the keys of input devices. */
+#include "keys.h"
+
+const char fuzz_keys_type[] = "input";

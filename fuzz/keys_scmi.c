@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Fuzzing of the keys of SCMI devices. */
+#include "keys.h"
+
+const char fuzz_keys_type[] = "scmi";
