@@ -125,7 +125,7 @@ class Testpmd(Backend):
         return self.spawn(self.command, (GENERATOR, BACKEND), stdin=subprocess.PIPE)
 
     def ready(self):
-        return "Press enter" in self.log()
+        return "Checking link statuses" in self.log()
 
 
 class OpenVswitch(Backend):

@@ -55,24 +55,25 @@ static unsigned rank(unsigned pcp)
 	return pcp > 1 ? pcp : !pcp;
 }
 
-/* Reads the tag, or takes the port's. False if the port may not send such frames. */
-static bool classify(const struct port *p, const struct net_frame *f, struct tag *tag)
+/* Reads the tag, or takes the port's. VLAN 0 if the port may not send such frames. */
+static inline struct tag classify(const struct port *p, const struct net_frame *f)
 {
+	static const struct tag none;
+	struct tag tag = { p->native, p->pcp, false };
 	unsigned tci;
 
-	*tag = (struct tag){ p->native, p->pcp, false };
 	if (net_be16(f->head + 12) == NET_ETHERTYPE_VLAN) {
 		if (f->head_len < NET_ETH_LEN + NET_VLAN_LEN)
-			return false;
+			return none;
 		tci = net_be16(f->head + NET_ETH_LEN);
-		tag->present = true;
-		tag->pcp = (uint8_t)(tci >> 13);
+		tag.present = true;
+		tag.pcp = (uint8_t)(tci >> 13);
 		if (tci & 0xfff)
-			tag->vid = tci & 0xfff;
+			tag.vid = tci & 0xfff;
 		if ((tci & 0xfff) && !p->trunk)
-			return false;
+			return none;
 	}
-	return tag->vid && switch_in_vlan(p, tag->vid);
+	return switch_in_vlan(p, tag.vid) ? tag : none;
 }
 
 static bool denied(const struct port *p, const uint8_t *mac)
@@ -91,18 +92,13 @@ static bool reserved(const uint8_t *dst)
 	return !memcmp(dst, group, 5) && dst[5] < 0x10;
 }
 
-/* Checks and learns the source. False if the frame must not pass. */
-static bool learn(struct port *p, const uint8_t *src, unsigned vid)
+/* Checks and learns a source that is not the port's last one. False if the frame must not pass. */
+static __attribute__((noinline)) bool learn_new(struct port *p, const uint8_t *src, uint64_t key)
 {
 	static const uint8_t zero[6];
 	struct netswitch *s = p->sw;
-	uint64_t key = mac_key(src, vid);
 	int ret;
 
-	if (p->last && p->last_key == key && p->last->key == key && p->last->port == p->index) {
-		p->last->seen = s->now_s;
-		return true;
-	}
 	if (src[0] & 1 || !memcmp(src, zero, 6) || denied(p, src))
 		return false;
 	p->last = NULL;
@@ -111,6 +107,16 @@ static bool learn(struct port *p, const uint8_t *src, unsigned vid)
 	if (ret == -ENOSPC)
 		p->count.not_learned++;
 	return ret != -EPERM;
+}
+
+static inline bool learn(struct port *p, const uint8_t *src, unsigned vid)
+{
+	uint64_t key = mac_key(src, vid);
+
+	if (!p->last || p->last_key != key || p->last->key != key || p->last->port != p->index)
+		return learn_new(p, src, key);
+	p->last->seen = p->sw->now_s;
+	return true;
 }
 
 /* The frame with another tag: `tci` < 0 removes it. */
@@ -174,11 +180,9 @@ static void wait_for(struct port *p, struct ev_timer *timer, const struct tokens
 		ev_timer_set(timer, max_u64(tokens_wait_ns(t), WAIT_MIN_NS));
 }
 
-/* Sends now; the results of netport_send(). */
-static int transmit(struct port *p, const struct net_frame *f)
+/* Counts what became of a frame: `ret` is the result of netport_send(), and returned. */
+static inline int transmitted(struct port *p, const struct net_frame *f, int ret)
 {
-	int ret = netport_send(&p->end, f);
-
 	if (!ret) {
 		tokens_take(&p->out, f->len);
 		p->count.tx_frames++;
@@ -187,6 +191,12 @@ static int transmit(struct port *p, const struct net_frame *f)
 		p->count.drop_down++;
 	}
 	return ret;
+}
+
+/* Sends now; the results of netport_send(). */
+static int transmit(struct port *p, const struct net_frame *f)
+{
+	return transmitted(p, f, netport_send(&p->end, f));
 }
 
 /* One frame of a queue: sends it if possible; false if it has to wait. */
@@ -254,10 +264,11 @@ static int egress_finished(void *arg, const struct net_frame *f)
 	return 0;
 }
 
-static void egress(struct port *p, const struct net_frame *f, const struct tag *tag, unsigned from)
+static __attribute__((noinline)) void egress_any(
+	struct port *p, const struct net_frame *f, struct tag tag, unsigned from)
 {
-	bool tagged = tag->vid != p->native;
-	struct egress e = { p, tag->pcp, from };
+	bool tagged = tag.vid != p->native;
+	struct egress e = { p, tag.pcp, from };
 	struct net_frame changed;
 
 	if (!netport_peer_up(&p->end)) {
@@ -268,8 +279,8 @@ static void egress(struct port *p, const struct net_frame *f, const struct tag *
 		p->count.drop_mac++;
 		return;
 	}
-	if (tagged || tag->present) {
-		retag(&changed, f, tag->present, tagged ? tag->pcp << 13 | tag->vid : -1);
+	if (tagged || tag.present) {
+		retag(&changed, f, tag.present, tagged ? tag.pcp << 13 | tag.vid : -1);
 		f = &changed;
 	}
 	if (net_offload_needed(f, p->end.peer->accepts))
@@ -278,7 +289,22 @@ static void egress(struct port *p, const struct net_frame *f, const struct tag *
 		egress_finished(&e, f);
 }
 
-static void flood(struct port *from, const struct net_frame *f, const struct tag *tag)
+/* The usual case needs no change of the frame, and nothing is in its way: it is handed on at once.
+ */
+static inline void egress(struct port *p, const struct net_frame *f, struct tag tag, unsigned from)
+{
+	struct netport *to = p->end.peer;
+
+	if (p->waiting || p->out.rate || p->ndeny || tag.vid != p->native || tag.present ||
+		f->hdr.flags || !to || !to->up) {
+		egress_any(p, f, tag, from);
+		return;
+	}
+	if (transmitted(p, f, to->ops->receive(to, f)) == -EAGAIN)
+		enqueue(p, f, tag.pcp, from);
+}
+
+static void flood(struct port *from, const struct net_frame *f, struct tag tag)
 {
 	struct netswitch *s = from->sw;
 
@@ -289,8 +315,8 @@ static void flood(struct port *from, const struct net_frame *f, const struct tag
 	tokens_take(&from->flood, 1);
 	from->count.rx_flooded++;
 	for (unsigned i = 0; i < s->nports; i++)
-		if (s->ports[i] != from && switch_in_vlan(s->ports[i], tag->vid))
-			egress(s->ports[i], f, tag, from->index);
+		if (s->ports[i] != from && switch_in_vlan(s->ports[i], tag.vid))
+			egress_any(s->ports[i], f, tag, from->index);
 }
 
 /* The port of an address, or -1. */
@@ -303,13 +329,13 @@ static inline int destination(struct port *from, uint64_t key)
 	return mac_port(&s->macs, from->last_to, s->now_s);
 }
 
-static void forward(struct port *from, const struct net_frame *f, const struct tag *tag)
+static inline void forward(struct port *from, const struct net_frame *f, struct tag tag)
 {
 	struct netswitch *s = from->sw;
 	int to = -1;
 
 	if (!(f->head[0] & 1))
-		to = destination(from, mac_key(f->head, tag->vid));
+		to = destination(from, mac_key(f->head, tag.vid));
 	if (to < 0)
 		flood(from, f, tag);
 	else if (s->ports[to] == from)
@@ -348,7 +374,8 @@ static int ingress(struct netport *end, const struct net_frame *f)
 	p->count.rx_bytes += f->len;
 	if (p->mirror >= 0)
 		capture(p, f);
-	if (!classify(p, f, &tag)) {
+	tag = classify(p, f);
+	if (!tag.vid) {
 		p->count.drop_vlan++;
 		return 0;
 	}
@@ -357,7 +384,7 @@ static int ingress(struct netport *end, const struct net_frame *f)
 		p->count.drop_mac++;
 		return 0;
 	}
-	forward(p, f, &tag);
+	forward(p, f, tag);
 	return 0;
 }
 
