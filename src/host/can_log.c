@@ -15,8 +15,9 @@
 
 struct can_log {
 	const struct log *log;
-	int dir, fd;
-	char *file; /* in `dir` */
+	int fd;
+	char *path; /* absolute: a jail keeps its folder, and an open folder would be a way out of
+		       it */
 	char name[CAN_LOG_NAME_MAX + 1];
 	uint64_t size, written; /* of the current file */
 	uint32_t files;
@@ -29,16 +30,16 @@ struct can_log {
 };
 
 /* The file's name; that of an older one for n > 0. */
-static void name_of(const struct can_log *l, uint32_t n, char name[NAME_MAX + 1])
+static void name_of(const struct can_log *l, uint32_t n, char name[PATH_MAX])
 {
-	snprintf(name, NAME_MAX + 1, n ? "%s.%u" : "%s", l->file, n);
+	snprintf(name, PATH_MAX, n ? "%s.%u" : "%s", l->path, n);
 }
 
 static int open_file(struct can_log *l, int flags)
 {
 	struct stat st;
 
-	l->fd = openat(l->dir, l->file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0600);
+	l->fd = openat(AT_FDCWD, l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0600);
 	if (l->fd < 0)
 		return -errno;
 	if (fstat(l->fd, &st))
@@ -50,13 +51,13 @@ static int open_file(struct can_log *l, int flags)
 /* The files move up by one; the last one is overwritten. */
 static int rotate(struct can_log *l)
 {
-	char from[NAME_MAX + 1], to[NAME_MAX + 1];
+	char from[PATH_MAX], to[PATH_MAX];
 
 	close_fd(&l->fd);
 	for (uint32_t n = l->files - 1; n > 0; n--) {
 		name_of(l, n - 1, from);
 		name_of(l, n, to);
-		if (renameat(l->dir, from, l->dir, to) && errno != ENOENT)
+		if (renameat(AT_FDCWD, from, AT_FDCWD, to) && errno != ENOENT)
 			return -errno;
 	}
 	return open_file(l, O_TRUNC);
@@ -91,7 +92,7 @@ static void flush(void *arg)
 	if (ret) {
 		l->missed += l->buffered_frames;
 		if (log_allowed(&l->complaints, 1))
-			log_error(l->log, "writing the CAN log %s failed: %s", l->file,
+			log_error(l->log, "writing the CAN log %s failed: %s", l->path,
 				strerror(-ret));
 	}
 	l->used = 0;
@@ -116,20 +117,25 @@ uint64_t can_log_missed(const struct can_log *l)
 	return l->missed;
 }
 
-/* Splits the path; the folder stays open. */
-static int open_folder(struct can_log *l, const char *path, struct err *e)
+/* The absolute path of a file that need not be there yet. */
+static int find_path(struct can_log *l, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	const char *file = slash ? slash + 1 : path;
 	autofree char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	autofree char *real = folder ? realpath(folder, NULL) : NULL;
 
-	l->file = strdup(file);
-	if (!folder || !l->file)
-		return err_set(e, -ENOMEM, "no memory");
 	if (!*file || strlen(file) > NAME_MAX - 12)
 		return err_set(e, -EINVAL, "the CAN log '%s' has no name of a file", path);
-	l->dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return l->dir < 0 ? err_sys(e, -errno, "the folder of the CAN log '%s'", path) : 0;
+	if (!real)
+		return err_sys(e, -errno, "the folder of the CAN log '%s'", path);
+	if (asprintf(&l->path, "%s/%s", real, file) < 0) {
+		l->path = NULL;
+		return err_set(e, -ENOMEM, "no memory");
+	}
+	if (strlen(l->path) > PATH_MAX - 12)
+		return err_set(e, -ENAMETOOLONG, "the path of the CAN log '%s' is too long", path);
+	return 0;
 }
 
 int can_log_open(struct can_log **out, const struct can_log_opts *opts, struct ev_loop *loop,
@@ -141,12 +147,12 @@ int can_log_open(struct can_log **out, const struct can_log_opts *opts, struct e
 	if (!l)
 		return err_set(e, -ENOMEM, "no memory for the CAN log");
 	l->log = log;
-	l->dir = l->fd = -1;
+	l->fd = -1;
 	l->size = opts->size;
 	l->files = opts->files;
 	snprintf(l->name, sizeof(l->name), "%s", opts->name);
 	ev_task_init(loop, &l->flush, flush, l);
-	ret = open_folder(l, opts->path, e);
+	ret = find_path(l, opts->path, e);
 	if (!ret) {
 		ret = open_file(l, 0);
 		if (ret)
@@ -166,7 +172,6 @@ void can_log_close(struct can_log *l)
 		return;
 	flush(l);
 	close_fd(&l->fd);
-	close_fd(&l->dir);
-	free(l->file);
+	free(l->path);
 	free(l);
 }

@@ -172,6 +172,10 @@ static int load(scmp_filter_ctx ctx, const struct jail_profile *profile, struct 
 	/* A binary tree instead of a list of comparisons: the calls of the fast path stay cheap. */
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 
+	/* System calls of the computer's other ABIs, too, end the process and not just its thread.
+	 */
+	if (!r)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (!r)
 		r = add_common(ctx, profile);
 	if (!r)
