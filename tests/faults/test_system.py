@@ -31,7 +31,7 @@ vms:
     restart-delay: 1ms
     restart-delay-max: 1ms
     devices:
-      - {type: console, host: "null", log: console.log}
+      - {type: console, host: "%s", log: console.log}
       - {type: blk, image: disk.img}
       - {type: rng}
 """
@@ -55,7 +55,7 @@ class Lines:
 
 
 class Place:
-    def __init__(self, folder):
+    def __init__(self, folder, console="null"):
         self.folder, self.process = folder, None
         os.chmod(folder, 0o755)
         self.runtime = os.path.join(folder, "run")
@@ -64,7 +64,7 @@ class Place:
         with open(os.path.join(folder, "disk.img"), "wb") as f:
             f.truncate(1 << 20)
         with open(os.path.join(folder, "s.yaml"), "w", encoding="utf-8") as f:
-            f.write(SYSTEM % GUEST)
+            f.write(SYSTEM % (GUEST, console))
         self.lines = Lines(os.path.join(folder, "console.log"))
         self.output = open(os.path.join(folder, "output"), "ab")
 
