@@ -54,6 +54,8 @@ extern const struct load_class *const load_classes[]; /* ends with NULL */
 int load_open(struct load *l, const struct load_class *cls, uint64_t hidden);
 /* Ends all. True if the process ended as it should. */
 bool load_close(struct load *l);
+/* Begins what load_fail() is told when a load cannot be had here. */
+#define LOAD_SKIP "skip: "
 /* Says why; returns -1. */
 int load_fail(struct load *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 uint32_t load_random(struct load *l);
