@@ -285,8 +285,7 @@ static int tx_batch(struct net *n, unsigned q, unsigned *budget)
 	}
 	for (int i = got; i > done; i--)
 		vq_rewind(vq, chains[i - 1]);
-	for (int i = 0; i < done; i++)
-		vq_push(vq, chains[i], 0);
+	vq_push_all(vq, chains, (unsigned)done);
 	vq_flush(vq);
 	return ret ? ret : got;
 }

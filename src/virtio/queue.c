@@ -443,6 +443,36 @@ void vq_push(struct vq *vq, struct vq_chain *c, uint32_t written)
 		complete(vq, c);
 }
 
+/* vq_push() of many at once, for the ring and the features that most drivers use. */
+static void use_all_split(struct vq *vq, struct vq_chain *const *chains, unsigned n)
+{
+	struct vring_used_elem *ring = vq->split.used->ring;
+	uint16_t *free_slots = vq->free_slots + vq->nfree;
+	const uint16_t mask = vq->split.mask;
+	uint16_t next = vq->split.used_next;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t entry = htole64(chains[i]->id);
+
+		memcpy(&ring[next++ & mask], &entry, sizeof(entry));
+		busy_clear(vq, chains[i]->id);
+		free_slots[i] = chains[i]->slot;
+	}
+	vq->split.used_next = next;
+	vq->nfree = (uint16_t)(vq->nfree + n);
+	vq->outstanding = (uint16_t)(vq->outstanding - n);
+}
+
+void vq_push_all(struct vq *vq, struct vq_chain *const *chains, unsigned n)
+{
+	if (likely(!vq->packed && !vq->in_order && !vq->inflight)) {
+		use_all_split(vq, chains, n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		vq_push(vq, chains[i], 0);
+}
+
 void vq_show(struct vq *vq)
 {
 	if (unlikely(!vq->running))

@@ -121,6 +121,8 @@ void vq_rewind(struct vq *vq, struct vq_chain *chain);
  * writable part. Not visible to the driver before vq_flush(). With IN_ORDER negotiated the core
  * holds it back until the earlier ones are complete. */
 void vq_push(struct vq *vq, struct vq_chain *chain, uint32_t written);
+/* vq_push() of each, with nothing written. */
+void vq_push_all(struct vq *vq, struct vq_chain *const *chains, unsigned n);
 /* Publishes everything pushed, for a driver that looks: who sleeps is interrupted by vq_flush(),
  * which has to follow. */
 void vq_show(struct vq *vq);
