@@ -107,4 +107,5 @@ def main():
     print(f"of the monitor with its transports: {trusted}; all of avp: {sum(rooms.values())}")
 
 
-main()
+if __name__ == "__main__":
+    main()
