@@ -8,14 +8,16 @@
 #   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
 #   make fuzz MINUTES=20   the fuzz targets, that many minutes of CPU time each (docs/robustness.md)
 #   make instructions     records what devices execute for each request, which a test compares (docs/performance.md)
+#   make soak SOAK_MINUTES=60   examples under sanitizers: nothing may grow (docs/robustness.md)
 #   make arm64   builds build-arm64/avp, which runs on arm64 computers and on the emulated arm64 board
 BUILD ?= build
 BUILD_ARM64 ?= build-arm64
 BUILD_FUZZ ?= build-fuzz
 MINUTES ?= 20
+SOAK_MINUTES ?= 60
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench instructions fuzz faults clean
+.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench instructions fuzz faults soak clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -83,5 +85,19 @@ faults: deps
 	$(MAKE) all
 	tools/faults $(BUILD)
 
+build-asan/build.ninja:
+	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false
+
+build-tsan/build.ninja:
+	meson setup build-tsan -Db_sanitize=thread -Db_lundef=false
+
+# The guests are those of the plain build.
+soak: deps build-asan/build.ninja build-tsan/build.ninja
+	$(MAKE) all
+	ninja -C build-asan -j $(JOBS) avp
+	ninja -C build-tsan -j $(JOBS) avp
+	tools/soak --minutes $(SOAK_MINUTES) --guests $(BUILD) build-asan
+	tools/soak --minutes $(SOAK_MINUTES) --guests $(BUILD) --jail off build-tsan
+
 clean:
-	rm -rf build build-arm64 build-asan build-clang build-fuzz
+	rm -rf build build-arm64 build-asan build-clang build-tsan build-fuzz

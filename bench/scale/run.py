@@ -6,6 +6,8 @@ how long the n-th takes to start.
 Each guest uses its devices once (a block, a frame, random bytes, ...) and then sleeps for ever. The VMs are started one after
 the other, so that the n-th one starts beside n - 1 that sleep. usage: run.py AVP GUEST [VMS...]
 """
+import collections
+import contextlib
 import os
 import statistics
 import sys
@@ -16,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from sleepers import System, measure  # noqa: E402
 
 SIZES = [1, 8, 32, 64]
+SYSTEM_VMS = 32  # in one system file, at most; more are several systems
 SETTLE_S = 2
 IDLE_S = 10
 
@@ -30,17 +33,31 @@ def report(vms, table, starts):
               f"{statistics.median(starts[-part:]):.1f} (of the last {part})", flush=True)
 
 
+def run(avp, guest, vms):
+    """All systems one after the other; prints what all of them need then."""
+    table, starts = collections.defaultdict(lambda: ([], [], [])), []
+    with contextlib.ExitStack() as stack:
+        systems = []
+        for first in range(0, vms, SYSTEM_VMS):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="avp-scale-"))
+            os.chmod(folder, 0o755)
+            systems.append(stack.enter_context(System(avp, guest, folder, min(SYSTEM_VMS, vms - first))))
+            starts += systems[-1].start_all()
+        time.sleep(SETTLE_S)
+        for system in systems:
+            for kind, columns in measure(system, IDLE_S).items():
+                for column, values in zip(table[kind], columns):
+                    column.extend(values)
+    report(vms, table, starts)
+
+
 def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     avp, guest = (os.path.abspath(path) for path in sys.argv[1:3])
     print(f"{'VMs':>4} {'process':14} {'n':>4} {'KiB (PSS)':>9} {'max':>9} {'wake-ups/s':>10} {'max':>8} {'CPU ms/s':>10}")
     for vms in map(int, sys.argv[3:] or SIZES):
-        with tempfile.TemporaryDirectory(prefix="avp-scale-") as folder, System(avp, guest, folder, vms) as system:
-            os.chmod(folder, 0o755)
-            starts = system.start_all()
-            time.sleep(SETTLE_S)
-            report(vms, measure(system, IDLE_S), starts)
+        run(avp, guest, vms)
 
 
 if __name__ == "__main__":
