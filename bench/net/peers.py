@@ -25,6 +25,8 @@ def pinned(*cores):
         os.sched_setaffinity(0, cores)
         try:
             os.nice(-20)
+            with open("/proc/self/autogroup", "w", encoding="ascii") as f:
+                f.write("-20")
         except OSError:
             pass
     return prepare
