@@ -6,6 +6,7 @@
 #   make deps    installs what is needed     make guests  kernel, initrd and disks of examples/two-linux.yaml
 #   make demo-vehicle a drive over two CAN buses: sensors, gateway, cluster (docs/gateway.md)
 #   make demo-arm64   two arm64 Linux guests and one under a watchdog, on the emulated arm64 board
+#   make proofs  the virtqueue's proofs by CBMC (docs/robustness.md)
 #   make fuzz MINUTES=20   the fuzz targets, that many minutes of CPU time each (docs/robustness.md)
 #   make instructions     records what devices execute for each request, which a test compares (docs/performance.md)
 #   make soak SOAK_MINUTES=60   examples under sanitizers: nothing may grow (docs/robustness.md)
@@ -17,7 +18,7 @@ MINUTES ?= 20
 SOAK_MINUTES ?= 60
 JOBS ?= $(shell nproc)
 
-.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench instructions fuzz faults soak clean
+.PHONY: all arm64 deps guests guests-arm64 guests-vehicle demo demo-arm64 demo-vehicle check bench instructions fuzz proofs faults soak clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
@@ -80,6 +81,9 @@ fuzz: deps
 	$(MAKE) $(BUILD_FUZZ)/build.ninja
 	ninja -C $(BUILD_FUZZ) -j $(JOBS) fuzz
 	tools/fuzz --build $(BUILD_FUZZ) --minutes $(MINUTES)
+
+proofs: deps
+	proofs/run
 
 faults: deps
 	$(MAKE) all

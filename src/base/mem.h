@@ -12,7 +12,9 @@
 
 #include "base/err.h"
 
+#ifndef GM_REGIONS_MAX /* proofs/ has fewer */
 #define GM_REGIONS_MAX 256
+#endif
 
 /* One contiguous range of guest memory. */
 struct gm_region {

@@ -35,7 +35,9 @@
  * the queue size as limit (VIRTIO 1.4, 2.7.5.3.1), but Linux goes by the device's limits on
  * segments instead, and this is what other devices let it get used to.
  */
+#ifndef INDIRECT_MAX /* proofs/ has a smaller one */
 #define INDIRECT_MAX 1024u
+#endif
 
 /* A descriptor in guest memory: two words, so that it can be copied with two loads. The second
  * one is len, flags, next from low to high (split), or len, id, flags (packed). */
