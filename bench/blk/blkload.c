@@ -19,9 +19,9 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "drivers/ring.h"
+#include "pattern.h"
 #include "vhud.h"
 
-#define BLOCK	    4096u
 #define DEPTH_MAX   128u
 #define NULL_BLOCKS (UINT64_C(1) << 20)
 #define CLOCK_TURNS 256u /* turns between two looks at the clock */
@@ -54,26 +54,6 @@ struct run {
 	unsigned long ops, kicks, interrupts;
 };
 
-static uint64_t pattern(uint64_t block)
-{
-	return (block + 1) * 0x9e3779b97f4a7c15u;
-}
-
-static void fill_block(void *p, uint64_t block)
-{
-	uint64_t *w = p;
-
-	for (unsigned i = 0; i < BLOCK / 8; i++)
-		w[i] = pattern(block) + i;
-}
-
-static bool block_ok(const void *p, uint64_t block)
-{
-	const uint64_t *w = p;
-
-	return w[0] == pattern(block) && w[BLOCK / 8 - 1] == pattern(block) + BLOCK / 8 - 1;
-}
-
 static int fill(const char *path, uint64_t mib)
 {
 	autoclose int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -100,8 +80,7 @@ static uint64_t next_block(struct run *r)
 		r->next = b + 2 * n > r->blocks ? 0 : b + n;
 		return b;
 	}
-	r->random = r->random * 6364136223846793005u + 1442695040888963407u;
-	return ((r->random >> 32) * (r->blocks / n) >> 32) * n;
+	return random_below(&r->random, r->blocks / n) * n;
 }
 
 static int submit(struct run *r, struct slot *s)

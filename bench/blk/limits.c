@@ -21,6 +21,7 @@
 
 #include "base/loop.h"
 #include "base/util.h"
+#include "pattern.h"
 
 #define CLOCK_OPS 64u /* operations between two looks at the clock */
 
@@ -57,9 +58,8 @@ static int move(char **argv, bool write)
 		uint64_t block = ops % blocks;
 		ssize_t n;
 
-		random = random * 6364136223846793005u + 1442695040888963407u;
 		if (!sequential)
-			block = (random >> 32) * blocks >> 32;
+			block = random_below(&random, blocks);
 		n = write ? pwrite(fd, buf, size, (off_t)(block * size))
 			  : pread(fd, buf, size, (off_t)(block * size));
 		if (n != (ssize_t)size)

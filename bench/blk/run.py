@@ -5,9 +5,9 @@
 Interrupt-driven runs: back-end and load generator share one core and wake each other by eventfd; what counts is
 operations per second of CPU time that the back-end used. Polled runs: one core each, nobody sleeps; what counts is
 operations per second. Runs alternate A B A B, medians count, all data is checked. A run during which other processes
-used more than a tenth of the machine is repeated, up to five times.
+used more than a tenth of the machine is repeated, up to --tries times.
 
-usage: run.py AVP BLKLOAD LIMITS [--seconds S] [--rounds N] [WORD...]
+usage: run.py AVP BLKLOAD BLKIOLOAD LIMITS [--seconds S] [--rounds N] [WORD...]
 Words choose rows: null, cached, direct, polled, interrupts, randread, read, 1, 32, ...; all that are given must fit.
 """
 import argparse
@@ -24,7 +24,6 @@ CORES = sorted(os.sched_getaffinity(0))
 GENERATOR, BACKEND = CORES[0], CORES[-1]
 QSD = os.environ.get("QSD", "qemu-storage-daemon")
 OTHERS_MAX = 0.1
-TRIES = 5
 SPDK = {  # thousand operations per second and core, measured once on such a machine; SPDK is not in Debian
     ("null", "randread", 1): 988, ("null", "randread", 32): 3877, ("null", "randwrite", 32): 3926,
     ("cached", "randread", 1): 361, ("cached", "randread", 32): 502, ("cached", "randwrite", 32): 450,
@@ -82,6 +81,15 @@ def start_backend(command, socket):
     return backend
 
 
+def libblkio():
+    """A driver that is not ours, of Debian 13; None if it cannot be had."""
+    tree = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "guests", "tree")
+    done = subprocess.run([tree, "--suites", "trixie", "amd64", "libblkio1"], stdout=subprocess.PIPE, check=False,
+                          stderr=subprocess.DEVNULL, encoding="utf-8")
+    path = os.path.join(done.stdout.strip(), "usr/lib/x86_64-linux-gnu/libblkio.so.1")
+    return path if not done.returncode and os.path.exists(path) else None
+
+
 def generate(args, backend, command, core):
     """One load on a running back-end."""
     busy, start = busy_seconds(), time.monotonic()
@@ -96,14 +104,17 @@ def generate(args, backend, command, core):
         sys.exit("the load generator failed")
     ops, wall = int(line[0]), float(line[1])
     return {"rate": ops / wall / 1e3, "cpu": ops / cpu / 1e3, "sleeps": slept / ops,
-            "kicks": int(line[2]) / ops, "interrupts": int(line[3]) / ops,
+            **{k: int(v) / ops for k, v in zip(("kicks", "interrupts"), line[2:])},
             "others": max(0.0, busy / elapsed / os.cpu_count())}
 
 
-def one_run(args, program, folder, storage, load, polled, packed):
+def one_run(args, program, folder, storage, load, polled, driver):
     socket, image = os.path.join(folder, "socket"), os.path.join(folder, program.__name__)
-    command = [args.blkload, "run", socket, "0" if storage == "null" else str(MIB), *map(str, load), str(args.seconds)]
-    command += ["poll"] * polled + ["packed"] * packed
+    mib, facts = "0" if storage == "null" else str(MIB), [*map(str, load), str(args.seconds)]
+    if driver == "libblkio":
+        command = [args.blkioload, args.libblkio, socket, mib, *facts[1:]] + ["poll"] * polled
+    else:
+        command = [args.blkload, "run", socket, mib, *facts] + ["poll"] * polled + ["packed"] * (driver == "packed")
     backend = start_backend(program(args, socket, image, storage, polled), socket)
     try:
         return generate(args, backend, command, GENERATOR if polled else BACKEND)
@@ -112,11 +123,11 @@ def one_run(args, program, folder, storage, load, polled, packed):
         backend.wait(10)
 
 
-def quiet(run, *arguments):
+def quiet(run, args, *arguments):
     """Repeats a run that others disturbed; of all, the least disturbed one."""
     results = []
-    while len(results) < TRIES and (not results or results[-1]["others"] > OTHERS_MAX):
-        results.append(run(*arguments))
+    while len(results) < args.tries and (not results or results[-1]["others"] > OTHERS_MAX):
+        results.append(run(args, *arguments))
     return min(results, key=lambda r: r["others"])
 
 
@@ -157,13 +168,15 @@ def file_limit(args, folder, load):
 
 def bench(args, table, folder, storage, load, polled):
     """One line of the matrix: each back-end, and what limits both."""
-    programs = {"avp": (avp, False), "qemu-storage-daemon": (qsd, False)}
+    programs = {"avp": (avp, ""), "qemu-storage-daemon": (qsd, "")}
     if polled and storage == "null":
-        programs["avp, packed ring"] = (avp, True)
+        programs["avp, packed ring"] = (avp, "packed")
+    if args.libblkio and load[0] == "randread" and storage != "direct":
+        programs |= {"avp, libblkio": (avp, "libblkio"), "qemu-storage-daemon, libblkio": (qsd, "libblkio")}
     runs, limits = {name: [] for name in programs}, []
     for _ in range(args.rounds):
-        for name, (program, packed) in programs.items():
-            runs[name].append(quiet(one_run, args, program, folder, storage, load, polled, packed))
+        for name, (program, driver) in programs.items():
+            runs[name].append(quiet(one_run, args, program, folder, storage, load, polled, driver))
         if storage == "cached":
             limits.append(file_limit(args, folder, load))
         elif storage == "null" and not polled and load[2] == 1:
@@ -176,8 +189,12 @@ def report(table, storage, load, polled, runs, limits):
     ours = median(runs["avp"], key)
     for name, results in runs.items():
         ratio = "" if name == "avp" else f"{ours / median(results, key):.2f}"
-        if "packed" in name:
+        if name == "avp, packed ring":
             ratio = f"{median(results, key) / median(runs['qemu-storage-daemon'], key):.2f} of the daemon"
+        elif name == "avp, libblkio":
+            ratio = ""
+        elif "libblkio" in name:
+            ratio = f"{median(runs['avp, libblkio'], key) / median(results, key):.2f}"
         table.row(storage, load_name(load), mode, name, results, ratio)
     if limits and storage == "cached":
         table.row(storage, load_name(load), mode, "limit: pwrite" if "write" in load[0] else "limit: pread", limits,
@@ -202,14 +219,16 @@ def fill(args, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("avp", "blkload", "limits"):
+    for name in ("avp", "blkload", "blkioload", "limits"):
         parser.add_argument(name)
     parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tries", type=int, default=5)
     parser.add_argument("words", nargs="*")
     args = parser.parse_intermixed_args()
     if not shutil.which(QSD):
         sys.exit(f"{QSD} is not installed (make deps)")
+    args.libblkio = libblkio()
     if len(CORES) < 2:
         sys.exit("two cores are needed")
     table = Table()
