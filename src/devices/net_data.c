@@ -507,7 +507,7 @@ static inline bool receive_usual(struct net *n, const struct net_frame *f)
 
 	if (n->pairs_max > 1 || vq_pop(vq, &c) != 1)
 		return false;
-	if (c->n_out || vq_in(c)->iov_len < HDR_LEN + f->len) {
+	if (c->n_out || !c->n_in || vq_in(c)->iov_len < HDR_LEN + f->len) {
 		vq_rewind(vq, c);
 		return false;
 	}
