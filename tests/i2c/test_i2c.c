@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "bus.h"
 #include "devices/devices.h"
+#include "lib/device_test.h"
 #include "lib/ring_cases.h"
 
 #define CHIPS                                                                                      \
@@ -460,20 +461,6 @@ static void contents_survive(struct tap *t)
 
 /* Keys and words. */
 
-/* A device with this key does not come up, and says why. */
-static void refused(struct tap *t, const char *key, const char *value, const char *reason)
-{
-	struct vdev *dev = NULL;
-	struct err e = { 0 };
-
-	CHECK_EQ(t, vdev_new(&dev, &vdev_i2c, &e), 0);
-	CHECK_EQ(t, opt_set(vdev_i2c.opts, dev, key, value, &e), 0);
-	CHECK(t, vdev_init(dev, NULL, NULL, &e) < 0);
-	if (!CHECK(t, strstr(e.msg, reason)))
-		printf("# '%s' is not in '%s'\n", reason, e.msg);
-	vdev_destroy(dev);
-}
-
 static void bad_keys_are_explained(struct tap *t)
 {
 	static const struct {
@@ -511,7 +498,7 @@ static void bad_keys_are_explained(struct tap *t)
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
-		refused(t, bad[i].key, bad[i].value, bad[i].reason);
+		device_refused(t, &vdev_i2c, NULL, bad[i].key, bad[i].value, bad[i].reason);
 }
 
 static void addresses_are_unique(struct tap *t)
@@ -605,7 +592,7 @@ static void works_in_the_jail(struct tap *t)
 	CHECK_EQ(t, bus_get(&b, 0x51, 7, 1, &in, 1), I2C_OK);
 	CHECK_EQ(t, in, 0x42);
 	/* One writer to a file. */
-	refused(t, "devices", line, "is in use by another process");
+	device_refused(t, &vdev_i2c, NULL, "devices", line, "is in use by another process");
 	vhud_close(b.d);
 	CHECK_EQ(t, vhud_spawn_end(&p), 0);
 	unlink(path);

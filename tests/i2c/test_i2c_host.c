@@ -15,8 +15,8 @@
 #include "base/util.h"
 #include "bus.h"
 #include "devices/devices.h"
+#include "lib/device_test.h"
 
-#define WAIT_MS 20000
 #define SMBUS                                                                                      \
 	(I2C_FUNC_SMBUS_QUICK | I2C_FUNC_SMBUS_BYTE | I2C_FUNC_SMBUS_BYTE_DATA |                   \
 		I2C_FUNC_SMBUS_WORD_DATA | I2C_FUNC_SMBUS_I2C_BLOCK)
@@ -37,7 +37,7 @@ static struct adapter {
 } adapter = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* What the device told the operator. */
-static char events[512];
+static struct device_events events;
 
 static void put(uint8_t addr, uint8_t v)
 {
@@ -168,58 +168,7 @@ static unsigned transfers(void)
 	return n;
 }
 
-static void note(
-	struct vdev_watcher *w, const struct vdev *dev, const char *event, const char *detail)
-{
-	size_t len = strlen(events);
-
-	snprintf(events + len, sizeof(events) - len, "%s %s\n", event, detail);
-}
-
-static struct vdev_watcher watcher = { .event = note };
-
-struct look {
-	const char *text;
-	bool found;
-};
-
-static void look(void *arg)
-{
-	struct look *l = arg;
-
-	l->found = strstr(events, l->text);
-}
-
-static bool happened(struct bus *b, const char *text)
-{
-	struct look l = { text, false };
-
-	for (unsigned ms = 0; !l.found && ms < WAIT_MS; ms += 10) {
-		vhud_serve_call(&b->srv, look, &l);
-		if (!l.found)
-			usleep(10000);
-	}
-	return l.found;
-}
-
-static void watch(void *arg)
-{
-	struct vdev *dev = arg;
-
-	dev->watcher = &watcher;
-	events[0] = 0;
-}
-
 static char path[64];
-
-static void make_node(void)
-{
-	int fd = open(path, O_RDWR | O_CREAT, 0600);
-
-	if (fd < 0)
-		exit(1);
-	close(fd);
-}
 
 /* An adapter with chips at 0x50 to 0x57, and one simulated. */
 static void open_host(struct tap *t, struct bus *b, unsigned long functions)
@@ -227,14 +176,14 @@ static void open_host(struct tap *t, struct bus *b, unsigned long functions)
 	const char *const keys[8] = { "adapter", path, "allow", "0x50-0x57", "devices",
 		"0x20 registers" };
 
-	make_node();
+	device_node(path);
 	adapter.functions = functions;
 	adapter.busy = 0x58;
 	adapter.fail = adapter.limit = 0;
 	adapter.transfers = 0;
 	memset(adapter.regs, 0, sizeof(adapter.regs));
 	bus_open(t, b, 0, keys);
-	vhud_serve_call(&b->srv, watch, b->srv.dev);
+	device_watch(&b->srv, &events);
 }
 
 static void a_group_is_one_transfer(struct tap *t)
@@ -263,8 +212,8 @@ static void only_allowed_addresses(struct tap *t)
 			a == 0x20 || (a >= 0x50 && a <= 0x57) ? I2C_OK : I2C_ERR);
 	CHECK_EQ(t, transfers(), 8);
 	CHECK_EQ(t, vhud_serve_metric(&b.srv, "denied"), 128 - 9 - 4);
-	CHECK(t, happened(&b, "denied"));
-	CHECK(t, strlen(events) < 300);
+	CHECK(t, device_reports(&b.srv, &events, "denied"));
+	CHECK(t, strlen(events.text) < 300);
 	/* Nor in a group with one that is allowed. */
 	struct bus_segment s[] = { { 0x50, false, (uint8_t[]){ 1, 1 }, 2, 0 },
 		{ 0x58, false, (uint8_t[]){ 1, 1 }, 2, 0 } };
@@ -309,7 +258,7 @@ static void more_than_the_adapter_takes(struct tap *t)
 	struct bus_segment s[50];
 	struct bus b;
 
-	make_node();
+	device_node(path);
 	adapter.functions = I2C_FUNC_I2C;
 	adapter.fail = adapter.limit = 0;
 	adapter.transfers = 0;
@@ -417,13 +366,13 @@ static void the_adapter_vanishes(struct tap *t)
 	open_host(t, &b, I2C_FUNC_I2C);
 	CHECK_EQ(t, bus_read(&b, 0x50, &in, 1), I2C_OK);
 	CHECK_EQ(t, unlink(path), 0);
-	CHECK(t, happened(&b, "host-gone"));
+	CHECK(t, device_reports(&b.srv, &events, "host-gone"));
 	CHECK_EQ(t, bus_read(&b, 0x50, &in, 1), I2C_ERR);
 	CHECK_EQ(t, transfers(), 1);
 	CHECK_EQ(t, bus_read(&b, 0x20, &in, 1), I2C_OK);
 	CHECK(t, !bus_tell(&b, "list", a) && strstr(a, "(gone)"));
-	make_node();
-	CHECK(t, happened(&b, "host-back"));
+	device_node(path);
+	CHECK(t, device_reports(&b.srv, &events, "host-back"));
 	CHECK_EQ(t, bus_read(&b, 0x50, &in, 1), I2C_OK);
 	CHECK(t, !bus_tell(&b, "list", a) && !strstr(a, "(gone)"));
 	CHECK(t, strstr(a, ": 0x50 0x51 0x52 0x53 0x54 0x55 0x56 0x57\n"));
@@ -474,7 +423,7 @@ static void refused(struct tap *t, unsigned long functions, const char *allow, c
 	struct ev_loop *loop;
 	struct err e = { 0 };
 
-	make_node();
+	device_node(path);
 	adapter.functions = functions;
 	REQUIRE(t, !ev_loop_create(&loop) && !vdev_new(&dev, &vdev_i2c, &e));
 	CHECK_EQ(t, opt_set(vdev_i2c.opts, dev, "adapter", path, &e), 0);

@@ -6,98 +6,43 @@
 
 #include "base/util.h"
 #include "base/words.h"
+#include "bus.h"
 #include "devices/devices.h"
-#include "devices/spi_priv.h"
+#include "lib/device_test.h"
 #include "lib/ring_cases.h"
-#include "lib/vhud_server.h"
-#include "tap.h"
-
-#define NONE 0xff /* what a result is before */
-
-struct rig {
-	struct vhud_server srv;
-	struct vhud *d;
-	struct spi_transfer_head head; /* of the next transfers */
-};
 
 static uint64_t ring; /* layout of this run of the cases */
 
-static void start(struct tap *t, struct rig *r)
-{
-	CHECK_EQ(t, vhud_start(r->d, &(struct vhud_opts){ .features = ring, .nqueues = 1 }), 0);
-	r->head = (struct spi_transfer_head){ .bits_per_word = 8 };
-}
-
-/* Up to six keys and values. */
-static void rig_open(struct tap *t, struct rig *r, const char *const *k)
-{
-	memset(r, 0, sizeof(*r));
-	CHECK_EQ(t,
-		vhud_serve(&r->srv, &vdev_spi, k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], k[8],
-			k[9], k[10], k[11], NULL),
-		0);
-	r->d = vhud_open(r->srv.path);
-	start(t, r);
-}
-
-static void rig_close(struct rig *r)
-{
-	vhud_close(r->d);
-	vhud_serve_end(&r->srv);
-}
-
 /* A loopback at 0, a flash at 1, nothing at 2; everything is supported. */
-static void open_all(struct tap *t, struct rig *r)
+static void open_all(struct tap *t, struct bus *r)
 {
-	static const char *const keys[12] = { "devices", "0 loopback", "devices",
+	static const char *const keys[20] = { "devices", "0 loopback", "devices",
 		"1 flash size=64K", "chip-selects", "3", "bits-per-word", "any", "functions",
 		"cs-high,lsb-first,loop" };
 
-	rig_open(t, r, keys);
+	bus_open(t, r, ring, keys);
 }
 
 /* The plainest: a loopback and nothing besides. */
-static void open_plain(struct tap *t, struct rig *r)
+static void open_plain(struct tap *t, struct bus *r)
 {
-	static const char *const keys[12] = { "devices", "0 loopback", "cs-change", "false",
+	static const char *const keys[20] = { "devices", "0 loopback", "cs-change", "false",
 		"max-frequency", "1000000" };
 
-	rig_open(t, r, keys);
-}
-
-/* A transfer of `len` bytes; `tx` or `rx` may be NULL. The result. */
-static uint8_t transfer(struct rig *r, const void *tx, void *rx, uint32_t len)
-{
-	uint32_t tx_len = tx ? len : 0, rx_len = rx ? len : 0;
-	uint8_t *out = malloc(sizeof(r->head) + tx_len), *in = malloc(rx_len + 1), result = NONE;
-
-	memcpy(out, &r->head, sizeof(r->head));
-	if (tx)
-		memcpy(out + sizeof(r->head), tx, tx_len);
-	memset(in, 0xa5, rx_len);
-	in[rx_len] = NONE;
-	if (vhud_do(r->d, 0, out, sizeof(r->head) + tx_len, in, rx_len + 1) ==
-		(ssize_t)rx_len + 1) {
-		result = in[rx_len];
-		if (rx)
-			memcpy(rx, in, rx_len);
-	}
-	free(out);
-	free(in);
-	return result;
+	bus_open(t, r, ring, keys);
 }
 
 /* Parameters. */
 
 static void configuration(struct tap *t)
 {
-	static const char *const keys[12] = { "devices", "4 loopback", "tx-nbits", "2,8",
+	static const char *const keys[20] = { "devices", "4 loopback", "tx-nbits", "2,8",
 		"bits-per-word", "8,16,32", "max-frequency", "25000000", "max-word-delay", "1000",
 		"max-cs-hold", "3000" };
 	struct spi_config c;
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, keys);
+	bus_open(t, &r, ring, keys);
 	CHECK_EQ(t, vhud_config_read(r.d, 0, &c, sizeof(c)), 0);
 	CHECK(t, c.cs_max_number == 5 && c.cs_change_supported == 1);
 	CHECK(t, c.tx_nbits_supported == 5 && c.rx_nbits_supported == 0);
@@ -106,12 +51,12 @@ static void configuration(struct tap *t)
 	CHECK_EQ(t, c.max_freq_hz, 25000000);
 	CHECK(t, c.max_word_delay_ns == 1000 && c.max_cs_hold_ns == 3000);
 	CHECK(t, c.max_cs_setup_ns == 0 && c.max_cs_inactive_ns == 0);
-	rig_close(&r);
+	bus_close(&r);
 	open_all(t, &r);
 	CHECK_EQ(t, vhud_config_read(r.d, 0, &c, sizeof(c)), 0);
 	CHECK(t,
 		c.cs_max_number == 3 && c.bits_per_word_mask == 0 && c.mode_func_supported == 0x7f);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* What is not supported is a parameter error, whatever it is. */
@@ -145,57 +90,57 @@ static void unsupported_parameters(struct tap *t)
 		{ .bits_per_word = 8, .cs_change_delay_inactive_ns = UINT32_MAX },
 	};
 	uint8_t in[4];
-	struct rig r;
+	struct bus r;
 
 	open_plain(t, &r);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		r.head = bad[i];
 		memset(in, 1, sizeof(in));
-		CHECK_EQ(t, transfer(&r, "abcd", in, 4), SPI_PARAM_ERR);
+		CHECK_EQ(t, bus_transfer(&r, "abcd", in, 4), SPI_PARAM_ERR);
 		CHECK(t, in[0] == 0 && in[3] == 0);
 	}
 	r.head = (struct spi_transfer_head){
 		.bits_per_word = 8, .mode = 3, .freq = 1000000, .tx_nbits = 1, .rx_nbits = 1
 	};
-	CHECK_EQ(t, transfer(&r, "abcd", in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "abcd", in, 4), SPI_TRANS_OK);
 	CHECK(t, !memcmp(in, "abcd", 4));
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "param_errors"), ARRAY_LEN(bad));
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* Full duplex of two lengths, no data at all, part of a word, part of a head. */
 static void wrong_lengths(struct tap *t)
 {
 	uint8_t out[64] = { [1] = 8 }, in[8];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	for (unsigned tx = 1; tx < 8; tx++)
 		for (unsigned rx = 1; rx < 7; rx++) {
-			in[rx] = NONE;
+			in[rx] = SPI_NONE;
 			CHECK_EQ(t, vhud_do(r.d, 0, out, 32 + tx, in, rx + 1), rx + 1);
 			CHECK_EQ(t, in[rx], tx == rx ? SPI_TRANS_OK : SPI_PARAM_ERR);
 		}
 	CHECK_EQ(t, vhud_do(r.d, 0, out, 32, in, 1), 1);
 	CHECK_EQ(t, in[0], SPI_PARAM_ERR);
 	for (unsigned len = 0; len < 32; len++) {
-		in[0] = NONE;
+		in[0] = SPI_NONE;
 		CHECK_EQ(t, vhud_do(r.d, 0, out, len, in, 1), 1);
 		CHECK_EQ(t, in[0], SPI_PARAM_ERR);
 	}
 	r.head.bits_per_word = 12;
-	CHECK_EQ(t, transfer(&r, out, NULL, 3), SPI_PARAM_ERR);
-	CHECK_EQ(t, transfer(&r, out, NULL, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, out, NULL, 3), SPI_PARAM_ERR);
+	CHECK_EQ(t, bus_transfer(&r, out, NULL, 4), SPI_TRANS_OK);
 	r.head.bits_per_word = 17;
-	CHECK_EQ(t, transfer(&r, out, NULL, 6), SPI_PARAM_ERR);
-	CHECK_EQ(t, transfer(&r, out, NULL, 8), SPI_TRANS_OK);
-	rig_close(&r);
+	CHECK_EQ(t, bus_transfer(&r, out, NULL, 6), SPI_PARAM_ERR);
+	CHECK_EQ(t, bus_transfer(&r, out, NULL, 8), SPI_TRANS_OK);
+	bus_close(&r);
 }
 
 static void no_room_for_a_result_needs_a_reset(struct tap *t)
 {
 	uint8_t in[4];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	struct iovec iov = { vhud_alloc(r.d, 64), 40 };
@@ -204,20 +149,20 @@ static void no_room_for_a_result_needs_a_reset(struct tap *t)
 	vhud_kick(r.d, 0);
 	CHECK(t, vhud_needs_reset(r.d));
 	CHECK_EQ(t, vhud_reset(r.d), 0);
-	start(t, &r);
-	CHECK_EQ(t, transfer(&r, "abcd", in, 4), SPI_TRANS_OK);
-	rig_close(&r);
+	bus_start(t, &r, ring);
+	CHECK_EQ(t, bus_transfer(&r, "abcd", in, 4), SPI_TRANS_OK);
+	bus_close(&r);
 }
 
 static void nothing_at_a_chip_select(struct tap *t)
 {
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	r.head.chip_select_id = 2;
-	CHECK_EQ(t, transfer(&r, "abcd", NULL, 4), SPI_TRANS_ERR);
+	CHECK_EQ(t, bus_transfer(&r, "abcd", NULL, 4), SPI_TRANS_ERR);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "denied"), 1);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* Transfers. */
@@ -225,20 +170,20 @@ static void nothing_at_a_chip_select(struct tap *t)
 static void loopback(struct tap *t)
 {
 	static uint8_t out[70000], in[70000];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	for (unsigned i = 0; i < sizeof(out); i++)
 		out[i] = (uint8_t)(i * 7 + i / 255);
-	CHECK_EQ(t, transfer(&r, out, in, sizeof(out)), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, out, in, sizeof(out)), SPI_TRANS_OK);
 	CHECK(t, !memcmp(out, in, sizeof(out)));
-	CHECK_EQ(t, transfer(&r, out, NULL, 10), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, NULL, in, 10), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, out, NULL, 10), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, NULL, in, 10), SPI_TRANS_OK);
 	for (unsigned i = 0; i < 10; i++)
 		CHECK_EQ(t, in[i], 0);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "tx_bytes"), sizeof(out) + 10);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "rx_bytes"), sizeof(out) + 10);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* Bits that a word does not have are not sent. */
@@ -250,7 +195,7 @@ static void loopback_of_words(struct tap *t)
 	} words[] = { { 1, 0x01010101 }, { 7, 0x7f7f7f7f }, { 8, 0xffffffff }, { 9, 0x01ff01ff },
 		{ 12, 0x0fff0fff }, { 16, 0xffffffff }, { 17, 0x0001ffff }, { 24, 0x00ffffff },
 		{ 31, 0x7fffffff }, { 32, 0xffffffff } };
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	for (unsigned i = 0; i < ARRAY_LEN(words); i++)
@@ -259,44 +204,44 @@ static void loopback_of_words(struct tap *t)
 
 			r.head.bits_per_word = words[i].bits;
 			r.head.mode = lsb * SPI_MODE_LSB_FIRST;
-			CHECK_EQ(t, transfer(&r, out, in, 8), SPI_TRANS_OK);
+			CHECK_EQ(t, bus_transfer(&r, out, in, 8), SPI_TRANS_OK);
 			CHECK(t, in[0] == words[i].mask && in[1] == words[i].mask);
 		}
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* The controller's own loop, with any chip. */
 static void loop_mode(struct tap *t)
 {
 	uint8_t in[4];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	r.head.chip_select_id = 1;
 	r.head.mode = SPI_MODE_LOOP;
-	CHECK_EQ(t, transfer(&r, "\x9f\0\0\0", in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x9f\0\0\0", in, 4), SPI_TRANS_OK);
 	CHECK(t, !memcmp(in, "\x9f\0\0\0", 4));
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void delays_take_their_time(struct tap *t)
 {
-	static const char *const keys[12] = { "devices", "0 loopback", "max-word-delay", "1000000",
+	static const char *const keys[20] = { "devices", "0 loopback", "max-word-delay", "1000000",
 		"max-cs-setup", "1000000000", "max-cs-hold", "1000000000", "max-cs-inactive",
 		"1000000000" };
 	const uint64_t ms = 1000000;
 	uint64_t began;
 	uint8_t in[11];
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, keys);
+	bus_open(t, &r, ring, keys);
 	r.head.cs_setup_ns = 20 * ms;
 	r.head.word_delay_ns = ms;
 	r.head.cs_delay_hold_ns = 15 * ms;
 	r.head.cs_change_delay_inactive_ns = 25 * ms;
 	r.head.cs_change = 1;
 	began = ev_now_ns();
-	CHECK_EQ(t, transfer(&r, "abcdefghijk", in, 11), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "abcdefghijk", in, 11), SPI_TRANS_OK);
 	CHECK(t, !memcmp(in, "abcdefghijk", 11));
 	CHECK(t, ev_now_ns() - began >= (20 + 10 + 15 + 25) * ms);
 	/* A reset does not wait for them. */
@@ -307,9 +252,9 @@ static void delays_take_their_time(struct tap *t)
 	CHECK_EQ(t, vhud_add(r.d, 0, iov, 1, 1, NULL), 0);
 	vhud_kick(r.d, 0);
 	CHECK_EQ(t, vhud_reset(r.d), 0);
-	start(t, &r);
-	CHECK_EQ(t, transfer(&r, "a", in, 1), SPI_TRANS_OK);
-	rig_close(&r);
+	bus_start(t, &r, ring);
+	CHECK_EQ(t, bus_transfer(&r, "a", in, 1), SPI_TRANS_OK);
+	bus_close(&r);
 }
 
 /* Flash. */
@@ -318,18 +263,18 @@ static void delays_take_their_time(struct tap *t)
 #define CS_KEEP 0
 
 /* A command's transfers; `change` of the last one. */
-static void command(struct tap *t, struct rig *r, const void *out, uint32_t out_len, void *in,
+static void command(struct tap *t, struct bus *r, const void *out, uint32_t out_len, void *in,
 	uint32_t in_len, uint8_t change)
 {
 	r->head.chip_select_id = 1;
 	r->head.cs_change = in_len ? CS_KEEP : change;
-	CHECK_EQ(t, transfer(r, out, NULL, out_len), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(r, out, NULL, out_len), SPI_TRANS_OK);
 	r->head.cs_change = change;
 	if (in_len)
-		CHECK_EQ(t, transfer(r, NULL, in, in_len), SPI_TRANS_OK);
+		CHECK_EQ(t, bus_transfer(r, NULL, in, in_len), SPI_TRANS_OK);
 }
 
-static uint8_t status(struct tap *t, struct rig *r, uint8_t change)
+static uint8_t status(struct tap *t, struct bus *r, uint8_t change)
 {
 	uint8_t sr = 0xff;
 
@@ -341,7 +286,7 @@ static uint8_t status(struct tap *t, struct rig *r, uint8_t change)
 static void use_flash(struct tap *t, uint8_t change)
 {
 	uint8_t in[300], page[4 + 256] = { 0x02, 0x00, 0x12, 0x00 };
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	command(t, &r, "\x9f", 1, in, 3, change);
@@ -386,7 +331,7 @@ static void use_flash(struct tap *t, uint8_t change)
 	command(t, &r, "\x06", 1, NULL, 0, change);
 	command(t, &r, "\x04", 1, NULL, 0, change);
 	CHECK_EQ(t, status(t, &r, change), 0);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void flash_with_cs_change(struct tap *t)
@@ -404,48 +349,48 @@ static void flash_without_cs_change(struct tap *t)
 static void flash_in_many_transfers(struct tap *t)
 {
 	uint8_t in[4];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	r.head.chip_select_id = 1;
-	CHECK_EQ(t, transfer(&r, "\x06", NULL, 1), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "\x02", NULL, 1), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "\0\1\0", NULL, 3), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "wxyz", NULL, 4), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "\x0b", NULL, 1), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "\0\1\0", NULL, 3), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "\0", NULL, 1), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, NULL, in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x06", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x02", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\0\1\0", NULL, 3), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "wxyz", NULL, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x0b", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\0\1\0", NULL, 3), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\0", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, NULL, in, 4), SPI_TRANS_OK);
 	CHECK(t, !memcmp(in, "wxyz", 4));
 	/* In full duplex, the answer behind the command. */
-	CHECK_EQ(t, transfer(&r, "\x9f\0\0\0", in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x9f\0\0\0", in, 4), SPI_TRANS_OK);
 	CHECK(t, in[1] == 0xef && in[2] == 0x40 && in[3] == 16);
-	CHECK_EQ(t, transfer(&r, "\x05\0", in, 2), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x05\0", in, 2), SPI_TRANS_OK);
 	CHECK_EQ(t, in[1], 0);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* Once it has been used, only cs_change ends a command: data may come in several transfers. */
 static void flash_data_in_parts(struct tap *t)
 {
 	uint8_t in[8];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	command(t, &r, "\x06", 1, NULL, 0, CS_END);
 	r.head.cs_change = CS_KEEP;
-	CHECK_EQ(t, transfer(&r, "\x02\0\0\0ab", NULL, 6), SPI_TRANS_OK);
-	CHECK_EQ(t, transfer(&r, "cd", NULL, 2), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x02\0\0\0ab", NULL, 6), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "cd", NULL, 2), SPI_TRANS_OK);
 	r.head.cs_change = CS_END;
-	CHECK_EQ(t, transfer(&r, "efgh", NULL, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "efgh", NULL, 4), SPI_TRANS_OK);
 	command(t, &r, "\x03\0\0\0", 4, in, 8, CS_END);
 	CHECK(t, !memcmp(in, "abcdefgh", 8));
 	/* Another chip ends it, too. */
 	command(t, &r, "\x06", 1, NULL, 0, CS_KEEP);
 	r.head.chip_select_id = 0;
-	CHECK_EQ(t, transfer(&r, "x", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "x", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, status(t, &r, CS_END), 2);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* Words of 16 and 32 bits go over the wire with their upper byte first; or bits in reverse. */
@@ -454,32 +399,32 @@ static void flash_and_words(struct tap *t)
 	uint16_t out16[2] = { 0x9f00, 0 }, in16[2] = { 0 };
 	uint32_t out32 = 0x9f000000, in32 = 0;
 	uint8_t out[4] = { 0xf9, 0, 0, 0 }, in[4] = { 0 };
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	r.head.chip_select_id = 1;
 	r.head.cs_change = CS_END;
 	r.head.bits_per_word = 16;
-	CHECK_EQ(t, transfer(&r, out16, in16, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, out16, in16, 4), SPI_TRANS_OK);
 	CHECK(t, (in16[0] & 0xff) == 0xef && in16[1] == 0x4010);
 	r.head.bits_per_word = 32;
-	CHECK_EQ(t, transfer(&r, &out32, &in32, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, &out32, &in32, 4), SPI_TRANS_OK);
 	CHECK_EQ(t, in32 & 0xffffff, 0xef4010);
 	r.head.bits_per_word = 8;
 	r.head.mode = SPI_MODE_LSB_FIRST;
-	CHECK_EQ(t, transfer(&r, out, in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, out, in, 4), SPI_TRANS_OK);
 	CHECK(t, in[1] == 0xf7 && in[2] == 0x02 && in[3] == 0x08);
 	/* To other words it has no answer. */
 	r.head.mode = 0;
 	r.head.bits_per_word = 12;
-	CHECK_EQ(t, transfer(&r, out, in, 4), SPI_TRANS_ERR);
-	rig_close(&r);
+	CHECK_EQ(t, bus_transfer(&r, out, in, 4), SPI_TRANS_ERR);
+	bus_close(&r);
 }
 
 static void flash_tells_its_parameters(struct tap *t)
 {
 	uint8_t in[80], id[2];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	command(t, &r, "\x5a\0\0\0\0", 5, in, 80, CS_END);
@@ -501,17 +446,17 @@ static void flash_tells_its_parameters(struct tap *t)
 	/* A command that it does not know. */
 	command(t, &r, "\x3c\1\2", 3, id, 2, CS_END);
 	CHECK(t, id[0] == 0xff && id[1] == 0xff);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void flash_is_busy(struct tap *t)
 {
-	static const char *const keys[12] = { "devices", "1 flash size=64K erase-time=60ms" };
+	static const char *const keys[20] = { "devices", "1 flash size=64K erase-time=60ms" };
 	uint64_t began;
 	uint8_t in[3];
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, keys);
+	bus_open(t, &r, ring, keys);
 	command(t, &r, "\x06", 1, NULL, 0, CS_END);
 	began = ev_now_ns();
 	command(t, &r, "\x20\0\0\0", 4, NULL, 0, CS_END);
@@ -524,56 +469,43 @@ static void flash_is_busy(struct tap *t)
 	CHECK(t, ev_now_ns() - began >= 60000000);
 	command(t, &r, "\x9f", 1, in, 3, CS_END);
 	CHECK_EQ(t, in[0], 0xef);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void contents_survive(struct tap *t)
 {
 	char path[64], line[128];
-	const char *const keys[12] = { "devices", line };
+	const char *const keys[20] = { "devices", line };
 	struct stat st;
 	uint8_t in;
-	struct rig r;
+	struct bus r;
 
 	snprintf(path, sizeof(path), "/tmp/avp-spi-%d", (int)getpid());
 	snprintf(line, sizeof(line), "1 flash size=128K file=%s", path);
 	for (unsigned round = 0; round < 2; round++) {
-		rig_open(t, &r, keys);
+		bus_open(t, &r, ring, keys);
 		command(t, &r, "\x03\1\0\0", 4, &in, 1, CS_END);
 		CHECK_EQ(t, in, round ? 0x42 : 0xff);
 		command(t, &r, "\x06", 1, NULL, 0, CS_END);
 		command(t, &r, "\x02\1\0\0\x42", 5, NULL, 0, CS_END);
-		rig_close(&r);
+		bus_close(&r);
 	}
 	CHECK(t, !stat(path, &st) && st.st_size == 128 << 10);
 	snprintf(line, sizeof(line), "1 flash size=128K readonly file=%s", path);
-	rig_open(t, &r, keys);
+	bus_open(t, &r, ring, keys);
 	command(t, &r, "\x06", 1, NULL, 0, CS_END);
 	command(t, &r, "\xd8\1\0\0", 4, NULL, 0, CS_END);
 	command(t, &r, "\x03\1\0\0", 4, &in, 1, CS_END);
 	CHECK_EQ(t, in, 0x42);
-	rig_close(&r);
+	bus_close(&r);
 	unlink(path);
 }
 
 /* Keys and words. */
 
-static void refused(struct tap *t, const char *key, const char *value, const char *reason)
-{
-	struct vdev *dev = NULL;
-	struct err e = { 0 };
-
-	CHECK_EQ(t, vdev_new(&dev, &vdev_spi, &e), 0);
-	CHECK_EQ(t, opt_set(vdev_spi.opts, dev, "devices", "3 loopback", &e), 0);
-	CHECK_EQ(t, opt_set(vdev_spi.opts, dev, key, value, &e), 0);
-	CHECK(t, vdev_init(dev, NULL, NULL, &e) < 0);
-	if (!CHECK(t, strstr(e.msg, reason)))
-		printf("# '%s' is not in '%s'\n", reason, e.msg);
-	vdev_destroy(dev);
-}
-
 static void bad_keys_are_explained(struct tap *t)
 {
+	static const char *const base[] = { "devices", "3 loopback" };
 	static const struct {
 		const char *key, *value, *reason;
 	} bad[] = {
@@ -601,7 +533,7 @@ static void bad_keys_are_explained(struct tap *t)
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
-		refused(t, bad[i].key, bad[i].value, bad[i].reason);
+		device_refused(t, &vdev_spi, base, bad[i].key, bad[i].value, bad[i].reason);
 }
 
 struct told {
@@ -624,7 +556,7 @@ static void tell(void *arg)
 }
 
 /* The answer, or the reason, contains `part`. */
-static void says(struct tap *t, struct rig *r, const char *words, int result, const char *part)
+static void says(struct tap *t, struct bus *r, const char *words, int result, const char *part)
 {
 	struct told told = { .dev = r->srv.dev };
 
@@ -639,7 +571,7 @@ static void says(struct tap *t, struct rig *r, const char *words, int result, co
 static void the_operator_sees_and_sets(struct tap *t)
 {
 	uint8_t in[2];
-	struct rig r;
+	struct bus r;
 
 	open_all(t, &r);
 	says(t, &r, "list", 0, "0 loopback\n1 flash size=65536 id=0xef4010\n");
@@ -653,21 +585,21 @@ static void the_operator_sees_and_sets(struct tap *t)
 	says(t, &r, "0 peek 0", -EINVAL, "nothing at chip select 0 has contents");
 	says(t, &r, "1 wipe", -EINVAL, "takes peek and poke");
 	says(t, &r, "1 peek 0x10000", -EINVAL, "AT is 0 to 0xffff");
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void works_in_the_jail(struct tap *t)
 {
 	char path[64], line[128];
 	struct vhud_proc p;
-	struct rig r = { 0 };
+	struct bus r = { 0 };
 	uint8_t in[3];
 
 	snprintf(path, sizeof(path), "/tmp/avp-spi-jail-%d", (int)getpid());
 	snprintf(line, sizeof(line), "1 flash size=64K file=%s", path);
 	REQUIRE(t, !vhud_spawn(&p, "spi", "--devices", line, NULL));
 	r.d = vhud_open(p.path);
-	start(t, &r);
+	bus_start(t, &r, ring);
 	command(t, &r, "\x06", 1, NULL, 0, CS_END);
 	command(t, &r, "\x02\0\0\0abc", 7, NULL, 0, CS_END);
 	command(t, &r, "\x03\0\0\0", 4, in, 3, CS_END);

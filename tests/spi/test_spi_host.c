@@ -10,12 +10,9 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "bus.h"
 #include "devices/devices.h"
-#include "devices/spi_priv.h"
-#include "lib/vhud_server.h"
-#include "tap.h"
-
-#define WAIT_MS 20000
+#include "lib/device_test.h"
 
 /* The controller. */
 static struct controller {
@@ -31,7 +28,7 @@ static struct controller {
 	unsigned held;	  /* transfers after which the chip stayed selected */
 } controller = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-static char events[512];
+static struct device_events events;
 
 static int transfer(const struct spi_ioc_transfer *x)
 {
@@ -115,134 +112,48 @@ static void await_waiting(void)
 	pthread_mutex_unlock(&controller.lock);
 }
 
-static void note(
-	struct vdev_watcher *w, const struct vdev *dev, const char *event, const char *detail)
-{
-	size_t len = strlen(events);
-
-	snprintf(events + len, sizeof(events) - len, "%s %s\n", event, detail);
-}
-
-static struct vdev_watcher watcher = { .event = note };
-
-struct look {
-	const char *text;
-	bool found;
-};
-
-static void look(void *arg)
-{
-	struct look *l = arg;
-
-	l->found = strstr(events, l->text);
-}
-
-struct rig {
-	struct vhud_server srv;
-	struct vhud *d;
-	struct spi_transfer_head head;
-};
-
-static bool happened(struct rig *r, const char *text)
-{
-	struct look l = { text, false };
-
-	for (unsigned ms = 0; !l.found && ms < WAIT_MS; ms += 10) {
-		vhud_serve_call(&r->srv, look, &l);
-		if (!l.found)
-			usleep(10000);
-	}
-	return l.found;
-}
-
-static void watch(void *arg)
-{
-	struct vdev *dev = arg;
-
-	dev->watcher = &watcher;
-	events[0] = 0;
-}
-
 static char path[64];
 
-static void make_node(void)
+static void restart(struct tap *t, struct bus *b)
 {
-	int fd = open(path, O_RDWR | O_CREAT, 0600);
-
-	if (fd < 0)
-		exit(1);
-	close(fd);
-}
-
-static void start(struct tap *t, struct rig *r)
-{
-	CHECK_EQ(t, vhud_start(r->d, &(struct vhud_opts){ .nqueues = 1 }), 0);
-	r->head = (struct spi_transfer_head){ .bits_per_word = 8, .cs_change = 1 };
+	bus_start(t, b, 0);
+	b->head.cs_change = 1;
 }
 
 /* A chip of the host at 0 with these keys, a loopback at 1. */
-static void rig_open(struct tap *t, struct rig *r, const char *keys)
+static void open_host(struct tap *t, struct bus *b, const char *keys)
 {
 	char line[128];
+	const char *const all[20] = { "devices", line, "devices", "1 loopback", "bits-per-word",
+		"8,16", "functions", "cs-high,lsb-first,loop", "tx-nbits", "2", "rx-nbits", "4",
+		"max-word-delay", "255000", "max-cs-hold", "5000000" };
 
-	make_node();
+	device_node(path);
 	controller.fail = 0;
 	controller.transfers = controller.longest = controller.held = 0;
 	controller.bytes = 0;
 	snprintf(line, sizeof(line), "0 %s %s", path, keys);
-	memset(r, 0, sizeof(*r));
-	CHECK_EQ(t,
-		vhud_serve(&r->srv, &vdev_spi, "devices", line, "devices", "1 loopback",
-			"bits-per-word", "8,16", "functions", "cs-high,lsb-first,loop", "tx-nbits",
-			"2", "rx-nbits", "4", "max-word-delay", "255000", "max-cs-hold", "5000000",
-			NULL),
-		0);
-	vhud_serve_call(&r->srv, watch, r->srv.dev);
-	r->d = vhud_open(r->srv.path);
-	start(t, r);
-}
-
-static void rig_close(struct rig *r)
-{
-	vhud_close(r->d);
-	vhud_serve_end(&r->srv);
-}
-
-static uint8_t do_transfer(struct rig *r, const void *tx, void *rx, uint32_t len)
-{
-	uint32_t tx_len = tx ? len : 0, rx_len = rx ? len : 0;
-	uint8_t *out = malloc(sizeof(r->head) + tx_len), *in = calloc(1, rx_len + 1), result = 0xff;
-
-	memcpy(out, &r->head, sizeof(r->head));
-	if (tx)
-		memcpy(out + sizeof(r->head), tx, tx_len);
-	if (vhud_do(r->d, 0, out, sizeof(r->head) + tx_len, in, rx_len + 1) ==
-		(ssize_t)rx_len + 1) {
-		result = in[rx_len];
-		if (rx)
-			memcpy(rx, in, rx_len);
-	}
-	free(out);
-	free(in);
-	return result;
+	bus_open(t, b, 0, all);
+	device_watch(&b->srv, &events);
+	b->head.cs_change = 1;
 }
 
 static void parameters_are_passed_on(struct tap *t)
 {
 	uint8_t in[4];
 	struct controller c;
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "max-frequency=2000000");
+	open_host(t, &r, "max-frequency=2000000");
 	r.head.freq = 1000000;
-	CHECK_EQ(t, do_transfer(&r, "\x01\x02\x03\x04", in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "\x01\x02\x03\x04", in, 4), SPI_TRANS_OK);
 	CHECK(t, !memcmp(in, "\xfe\xfd\xfc\xfb", 4));
 	c = seen();
 	CHECK(t, c.last.speed_hz == 1000000 && c.last.bits_per_word == 8 && c.mode == 0);
 	CHECK(t, !c.last.cs_change && !c.last.delay_usecs && !c.last.word_delay_usecs);
 	/* Faster than the chip may, or not said. */
 	r.head.freq = 10000000;
-	CHECK_EQ(t, do_transfer(&r, "ab", NULL, 2), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "ab", NULL, 2), SPI_TRANS_OK);
 	CHECK(t, seen().last.speed_hz == 2000000 && !seen().last.rx_buf);
 	r.head.freq = 0;
 	r.head.bits_per_word = 16;
@@ -251,7 +162,7 @@ static void parameters_are_passed_on(struct tap *t)
 	r.head.rx_nbits = 4;
 	r.head.word_delay_ns = 1500;
 	r.head.cs_delay_hold_ns = 3000;
-	CHECK_EQ(t, do_transfer(&r, NULL, in, 4), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, NULL, in, 4), SPI_TRANS_OK);
 	CHECK(t, !memcmp(in, "\xee\xee\xee\xee", 4));
 	c = seen();
 	CHECK(t, c.last.speed_hz == 2000000 && c.last.bits_per_word == 16 && !c.last.tx_buf);
@@ -260,46 +171,46 @@ static void parameters_are_passed_on(struct tap *t)
 			SPI_RX_QUAD);
 	CHECK(t, c.last.tx_nbits == 2 && c.last.rx_nbits == 4);
 	CHECK(t, c.last.word_delay_usecs == 2 && c.last.delay_usecs == 3);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* Selected until cs_change, another chip, or a reset. */
 static void the_chip_stays_selected(struct tap *t)
 {
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "");
+	open_host(t, &r, "");
 	r.head.cs_change = 0;
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, seen().last.cs_change, 1);
 	r.head.cs_change = 1;
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, seen().last.cs_change, 0);
 	CHECK_EQ(t, seen().transfers, 2);
 	/* Deselecting is a transfer of nothing. */
 	r.head.cs_change = 0;
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	r.head.chip_select_id = 1;
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK(t, seen().transfers == 4 && !seen().last.len && !seen().last.cs_change);
 	r.head.chip_select_id = 0;
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, vhud_reset(r.d), 0);
-	start(t, &r);
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	restart(t, &r);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, seen().transfers, 7);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void released_after_each_transfer(struct tap *t)
 {
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "release=transfer");
+	open_host(t, &r, "release=transfer");
 	r.head.cs_change = 0;
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, seen().last.cs_change, 0);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 /* In parts that spidev takes, selected from the first to the last. */
@@ -307,43 +218,43 @@ static void long_transfers(struct tap *t)
 {
 	static uint8_t out[(1 << 20) + 1], in[1 << 20];
 	struct controller c;
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "");
+	open_host(t, &r, "");
 	for (unsigned i = 0; i < sizeof(out); i++)
 		out[i] = (uint8_t)(i * 11 + i / 256);
-	CHECK_EQ(t, do_transfer(&r, out, in, sizeof(in)), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, out, in, sizeof(in)), SPI_TRANS_OK);
 	for (unsigned i = 0, wrong = 0; i < sizeof(in) && wrong < 3; i++)
 		wrong += !CHECK_EQ(t, in[i] + out[i], 0xff);
 	c = seen();
 	CHECK(t, c.longest <= 65536 && c.bytes == sizeof(in));
 	CHECK(t, c.held == c.transfers - 1 && !c.last.cs_change);
-	CHECK_EQ(t, do_transfer(&r, out, NULL, sizeof(out)), SPI_TRANS_ERR);
+	CHECK_EQ(t, bus_transfer(&r, out, NULL, sizeof(out)), SPI_TRANS_ERR);
 	CHECK_EQ(t, seen().transfers, c.transfers);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void failures_reach_the_guest(struct tap *t)
 {
 	uint8_t in[2];
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "");
+	open_host(t, &r, "");
 	set_fail(EINVAL);
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_ERR);
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_ERR);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "host_failures"), 1);
 	set_fail(0);
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
-	rig_close(&r);
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
+	bus_close(&r);
 }
 
 /* The loop goes on while a transfer does, a reset is done, and what comes late is dropped. */
 static void a_slow_chip(struct tap *t)
 {
 	uint8_t *mem;
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "");
+	open_host(t, &r, "");
 	mem = vhud_alloc(r.d, 128);
 	r.head.cs_change = 0;
 	memcpy(mem, &r.head, sizeof(r.head));
@@ -356,41 +267,41 @@ static void a_slow_chip(struct tap *t)
 	await_waiting();
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "transfers"), 0);
 	CHECK_EQ(t, vhud_reset(r.d), 0);
-	start(t, &r);
+	restart(t, &r);
 	set_block(false);
-	CHECK_EQ(t, do_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "a", NULL, 1), SPI_TRANS_OK);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "transfers"), 1);
 	CHECK_EQ(t, mem[64], 0xff);
 	/* The first one, deselecting its chip, and the second. */
 	CHECK_EQ(t, seen().transfers, 3);
-	rig_close(&r);
+	bus_close(&r);
 }
 
 static void the_chip_vanishes(struct tap *t)
 {
 	uint8_t in[2];
-	struct rig r;
+	struct bus r;
 
-	rig_open(t, &r, "");
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
+	open_host(t, &r, "");
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
 	CHECK_EQ(t, unlink(path), 0);
-	CHECK(t, happened(&r, "host-gone"));
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_ERR);
+	CHECK(t, device_reports(&r.srv, &events, "host-gone"));
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_ERR);
 	r.head.chip_select_id = 1;
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
 	r.head.chip_select_id = 0;
-	make_node();
-	CHECK(t, happened(&r, "host-back"));
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
+	device_node(path);
+	CHECK(t, device_reports(&r.srv, &events, "host-back"));
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
 	CHECK_EQ(t, in[0], 'a' ^ 0xff);
-	vhud_serve_call(&r.srv, watch, r.srv.dev);
+	device_watch(&r.srv, &events);
 	set_fail(ENODEV);
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_ERR);
-	CHECK(t, happened(&r, "host-gone"));
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_ERR);
+	CHECK(t, device_reports(&r.srv, &events, "host-gone"));
 	set_fail(0);
-	CHECK(t, happened(&r, "host-back"));
-	CHECK_EQ(t, do_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
-	rig_close(&r);
+	CHECK(t, device_reports(&r.srv, &events, "host-back"));
+	CHECK_EQ(t, bus_transfer(&r, "ab", in, 2), SPI_TRANS_OK);
+	bus_close(&r);
 }
 
 /* spidev has no such delays. */
