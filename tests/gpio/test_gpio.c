@@ -7,19 +7,11 @@
 #include "devices/devices.h"
 #include "devices/gpio.h"
 #include "lib/vhud_server.h"
+#include "lines.h"
 #include "tap.h"
 
-enum { REQUESTQ, EVENTQ };
-enum { NAMES = 1, GET_DIRECTION, SET_DIRECTION, GET_VALUE, SET_VALUE, SET_IRQ };
-enum { NONE, OUT, IN };
-enum { IRQ_OFF, RISING, FALLING, BOTH, HIGH, LOW = 8 };
-enum { OK, ERR };
-enum { INVALID, VALID };
-
-#define F_IRQ	 FEATURE(0)
 #define SPLIT	 (FEATURE(VIRTIO_F_EVENT_IDX) | FEATURE(VIRTIO_F_INDIRECT_DESC))
 #define PACKED	 (SPLIT | FEATURE(VIRTIO_F_RING_PACKED))
-#define WAIT_MS	 5000
 #define QUIET_MS 30
 
 static uint64_t ring; /* layout of this run of the cases */
@@ -55,27 +47,6 @@ static void rig_close(struct rig *r)
 {
 	vhud_close(r->d);
 	vhud_serve_end(&r->srv);
-}
-
-/* The response to a request, status in the low byte and value above; -1: the used length is wrong.
- */
-static int ask(struct rig *r, uint16_t type, uint16_t gpio, uint32_t value)
-{
-	struct {
-		uint16_t type, gpio;
-		uint32_t value;
-	} req = { type, gpio, value };
-	uint8_t resp[2] = { 0xa5, 0xa5 };
-	ssize_t n = vhud_do(r->d, REQUESTQ, &req, sizeof(req), resp, sizeof(resp));
-
-	return n == 2 ? resp[0] | resp[1] << 8 : -1;
-}
-
-static int level(struct rig *r, uint16_t gpio)
-{
-	int resp = ask(r, GET_VALUE, gpio, 0);
-
-	return resp & 0xff ? -1 : resp >> 8;
 }
 
 struct words {
@@ -145,7 +116,7 @@ static bool returned(struct tap *t, struct rig *r, const struct event *ev, uint8
 /* No buffer comes back. A request in between sees that the device had its turn. */
 static bool quiet(struct tap *t, struct rig *r)
 {
-	return CHECK(t, ask(r, GET_DIRECTION, 0, 0) >= 0) &&
+	return CHECK(t, gpio_ask(r->d, GET_DIRECTION, 0, 0) >= 0) &&
 	       CHECK_EQ(t, vhud_wait(r->d, EVENTQ, NULL, NULL, QUIET_MS), 0);
 }
 
@@ -189,7 +160,7 @@ static void no_names(struct tap *t)
 	REQUIRE(t, rig_open(t, &r, "- sim,gap"));
 	CHECK_EQ(t, vhud_config_read(r.d, 0, c, 8), 0);
 	CHECK(t, c[0] == 2 && !c[4] && !c[5]);
-	CHECK_EQ(t, ask(&r, NAMES, 0, 0), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, NAMES, 0, 0), ERR);
 	rig_close(&r);
 }
 
@@ -208,8 +179,8 @@ static void as_many_as_there_can_be(struct tap *t)
 	CHECK_EQ(t, c[4] | c[5] << 8 | c[6] << 16, 65535 + 5 + 4);
 	CHECK_EQ(t, vhud_do(r.d, REQUESTQ, &req, sizeof(req), names, 70000), 1 + 65535 + 9);
 	CHECK(t, names && !strcmp((char *)names + 1 + 65535 + 9 - 5, "last"));
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 65534, IN), OK);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 65535, 0), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 65534, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 65535, 0), ERR);
 	free(names);
 	rig_close(&r);
 }
@@ -219,32 +190,32 @@ static void directions(struct tap *t)
 	struct rig r;
 
 	REQUIRE(t, rig_open(t, &r, "a sim,b sim in,c sim out,gap"));
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), NONE << 8);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), OUT << 8);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), OK);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), IN << 8);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, 3), ERR);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, 0x10001), ERR);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), IN << 8);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, NONE), OK);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), NONE << 8);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), NONE << 8);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), OUT << 8);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), IN << 8);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, 3), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, 0x10001), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), IN << 8);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, NONE), OK);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), NONE << 8);
 	/* Lines that go one way only, and none at all. */
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, OUT), ERR);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 1, 1), ERR);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, IN), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 2, IN), ERR);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 2, RISING), ERR);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 2, OUT), OK);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 3, 0), NONE << 8);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, OUT), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 1, 1), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 2, IN), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 2, RISING), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 2, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 3, 0), NONE << 8);
 	for (unsigned type = SET_DIRECTION; type <= SET_IRQ; type++)
-		CHECK_EQ(t, ask(&r, (uint16_t)type, 3, 1), ERR);
+		CHECK_EQ(t, gpio_ask(r.d, (uint16_t)type, 3, 1), ERR);
 	/* No such line, no such message. */
 	for (unsigned type = NAMES + 1; type <= SET_IRQ; type++)
-		CHECK_EQ(t, ask(&r, (uint16_t)type, 4, 0), ERR);
-	CHECK_EQ(t, ask(&r, 0, 0, 0), ERR);
-	CHECK_EQ(t, ask(&r, 7, 0, 0), ERR);
-	CHECK_EQ(t, ask(&r, 0xffff, 0xffff, 0xffffffff), ERR);
+		CHECK_EQ(t, gpio_ask(r.d, (uint16_t)type, 4, 0), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, 0, 0, 0), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, 7, 0, 0), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, 0xffff, 0xffff, 0xffffffff), ERR);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "errors") > 10, 1);
 	rig_close(&r);
 }
@@ -256,36 +227,36 @@ static void values(struct tap *t)
 	REQUIRE(t,
 		rig_open(t, &r, "out wire:w,in wire:w,od wire:x open-drain,od2 wire:x open-drain"));
 	/* The value comes first, and is used with the direction. */
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, IN), OK);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
-	CHECK_EQ(t, level(&r, 1), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, level(&r, 1), 1);
-	CHECK_EQ(t, level(&r, 0), 1);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 0), OK);
-	CHECK_EQ(t, level(&r, 1), 0);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 2), ERR);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 0x100), ERR);
-	CHECK_EQ(t, level(&r, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 1);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 0), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 2), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 0x100), ERR);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
 	/* NONE forgets the value. */
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, NONE), OK);
-	CHECK_EQ(t, level(&r, 1), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, level(&r, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, NONE), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
 	/* IN does not. */
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), OK);
-	CHECK_EQ(t, level(&r, 1), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, level(&r, 1), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 1);
 	/* An open drain does not drive high. */
 	CHECK_EQ(t, tell(&r, "set od 1", NULL), 0);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 2, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 2, OUT), OK);
-	CHECK_EQ(t, level(&r, 3), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 2, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 2, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 3), 1);
 	CHECK_EQ(t, tell(&r, "set od z", NULL), 0);
-	CHECK_EQ(t, level(&r, 3), 0);
+	CHECK_EQ(t, gpio_level(r.d, 3), 0);
 	rig_close(&r);
 }
 
@@ -295,12 +266,12 @@ static void safe_level(struct tap *t)
 	char out[600];
 
 	REQUIRE(t, rig_open(t, &r, "reset wire:r out=1,see wire:r in"));
-	CHECK_EQ(t, level(&r, 1), 1);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, level(&r, 1), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, NONE), OK);
-	CHECK_EQ(t, level(&r, 1), 1);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, NONE), OK);
+	CHECK_EQ(t, gpio_level(r.d, 1), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
 	/* A guest that is gone lets go. */
 	vhud_close(r.d);
 	r.d = NULL;
@@ -326,8 +297,8 @@ static void edges(struct tap *t)
 	REQUIRE(t, rig_open(t, &r, "a sim,b sim"));
 	ev = event_new(&r, 1);
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
-		CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, IN), OK);
-		CHECK_EQ(t, ask(&r, SET_IRQ, 1, kinds[i].type), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, IN), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 1, kinds[i].type), OK);
 		queue(t, &r, &ev);
 		CHECK(t, quiet(t, &r));
 		CHECK_EQ(t, tell(&r, "set b 1", NULL), 0);
@@ -342,7 +313,7 @@ static void edges(struct tap *t)
 		CHECK_EQ(t, tell(&r, "set a 1", NULL), 0);
 		CHECK_EQ(t, tell(&r, "set a 0", NULL), 0);
 		CHECK(t, quiet(t, &r));
-		CHECK_EQ(t, ask(&r, SET_IRQ, 1, IRQ_OFF), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 1, IRQ_OFF), OK);
 		CHECK(t, returned(t, &r, &ev, INVALID));
 	}
 	rig_close(&r);
@@ -359,7 +330,7 @@ static void latches_edges(struct tap *t)
 	/* Not before it is enabled. */
 	CHECK_EQ(t, tell(&r, "set a 1", NULL), 0);
 	CHECK_EQ(t, tell(&r, "set a 0", NULL), 0);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
 	queue(t, &r, &ev);
 	CHECK(t, quiet(t, &r));
 	CHECK_EQ(t, tell(&r, "set a 1", NULL), 0);
@@ -382,13 +353,13 @@ static void latches_edges(struct tap *t)
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK_EQ(t, tell(&r, "set a 0", NULL), 0);
 		CHECK_EQ(t, tell(&r, "set a 1", NULL), 0);
-		CHECK_EQ(t, ask(&r, i ? SET_DIRECTION : SET_IRQ, 0, 0), OK);
-		CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
+		CHECK_EQ(t, gpio_ask(r.d, i ? SET_DIRECTION : SET_IRQ, 0, 0), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
 		queue(t, &r, &ev);
 		CHECK(t, quiet(t, &r));
-		CHECK_EQ(t, ask(&r, i ? SET_IRQ : SET_DIRECTION, 0, 0), OK);
+		CHECK_EQ(t, gpio_ask(r.d, i ? SET_IRQ : SET_DIRECTION, 0, 0), OK);
 		CHECK(t, returned(t, &r, &ev, INVALID));
-		CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
 	}
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "irqs_latched"), 3);
 	rig_close(&r);
@@ -405,7 +376,7 @@ static void levels(struct tap *t)
 		const char *active = i ? "set a 0" : "set a 1", *idle = i ? "set a 1" : "set a 0";
 
 		CHECK_EQ(t, tell(&r, active, NULL), 0);
-		CHECK_EQ(t, ask(&r, SET_IRQ, 0, i ? LOW : HIGH), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, i ? LOW : HIGH), OK);
 		/* As long as it is active, each buffer comes back. */
 		for (unsigned n = 0; n < 3; n++) {
 			queue(t, &r, &ev);
@@ -419,7 +390,7 @@ static void levels(struct tap *t)
 		CHECK(t, quiet(t, &r));
 		CHECK_EQ(t, tell(&r, active, NULL), 0);
 		CHECK(t, returned(t, &r, &ev, VALID));
-		CHECK_EQ(t, ask(&r, SET_IRQ, 0, IRQ_OFF), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, IRQ_OFF), OK);
 	}
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "irqs_latched"), 0);
 	rig_close(&r);
@@ -439,7 +410,7 @@ static void buffers_without_an_interrupt(struct tap *t)
 	CHECK(t, returned(t, &r, &ev, INVALID));
 	queue(t, &r, &other);
 	CHECK(t, returned(t, &r, &other, INVALID));
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
 	queue(t, &r, &ev);
 	queue(t, &r, &second);
 	CHECK(t, returned(t, &r, &second, INVALID));
@@ -455,25 +426,25 @@ static void irq_types(struct tap *t)
 	struct rig r;
 
 	REQUIRE(t, rig_open(t, &r, "a sim"));
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, 5), ERR);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, 12), ERR);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, 0x10001), ERR);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, 5), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, 12), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, 0x10001), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
 	/* Another one only after it was disabled; and no output meanwhile. */
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, HIGH), ERR);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), ERR);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, IRQ_OFF), OK);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, IRQ_OFF), OK);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, HIGH), OK);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, IRQ_OFF), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, HIGH), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, IRQ_OFF), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, IRQ_OFF), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, HIGH), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, IRQ_OFF), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), ERR);
 	rig_close(&r);
 	/* Without the feature there are none. */
 	REQUIRE(t, rig_open_as(t, &r, 0, "a sim"));
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), ERR);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, IRQ_OFF), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, IRQ_OFF), ERR);
 	rig_close(&r);
 }
 
@@ -485,15 +456,15 @@ static void reset_forgets(struct tap *t)
 
 	REQUIRE(t, rig_open(t, &r, "a wire:w,b wire:w"));
 	ev = event_new(&r, 1);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 1, FALLING), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 1, FALLING), OK);
 	queue(t, &r, &ev);
 	CHECK_EQ(t, vhud_reset(r.d), 0);
 	CHECK_EQ(t, *ev.status, 0xa5);
 	CHECK_EQ(t, vhud_start(r.d, &opts), 0);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), NONE << 8);
-	CHECK_EQ(t, level(&r, 1), 0);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), NONE << 8);
+	CHECK_EQ(t, gpio_level(r.d, 1), 0);
 	ev = event_new(&r, 1);
 	queue(t, &r, &ev);
 	CHECK(t, returned(t, &r, &ev, INVALID));
@@ -518,7 +489,7 @@ static void malformed(struct tap *t)
 	CHECK_EQ(t, vhud_do(r.d, REQUESTQ, req, sizeof(req), resp, 2), 2);
 	CHECK_EQ(t, resp[0], OK);
 	/* A buffer of eventq without a whole line number. */
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, HIGH), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, HIGH), OK);
 	ev = event_new(&r, 0);
 	for (unsigned n = 0; n < 2; n++) {
 		struct iovec iov[2] = { { ev.gpio, 1 }, { ev.status, 1 } };
@@ -556,7 +527,7 @@ static void no_room(struct tap *t)
 			CHECK(t, vhud_needs_reset(r.d));
 			CHECK_EQ(t, vhud_reset(r.d), 0);
 			CHECK_EQ(t, vhud_start(r.d, &opts), 0);
-			CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), OK);
+			CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), OK);
 			rig_close(&r);
 		}
 }
@@ -577,27 +548,27 @@ static void state(struct tap *t)
 			   "b wire:w in", "--state", path, NULL));
 	r.d = vhud_open(p.path);
 	REQUIRE(t, !vhud_start(r.d, &opts));
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
 	vhud_kill(&p);
 	REQUIRE(t, !vhud_respawn(&p) && !vhud_reconnect(r.d));
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), OUT << 8);
-	CHECK_EQ(t, level(&r, 2), 1);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), OUT << 8);
+	CHECK_EQ(t, gpio_level(r.d, 2), 1);
 	for (unsigned i = 0; i < 3 * ARRAY_LEN(words); i++) {
 		vhud_kill(&p);
 		CHECK_EQ(t, pwrite(fd, &words[i / 3], 4, 4 * (i % 3)), 4);
 		REQUIRE(t, !vhud_respawn(&p) && !vhud_reconnect(r.d));
 		/* Whatever it was, the lines are in a state that a driver can ask for. */
-		CHECK_EQ(t, ask(&r, GET_DIRECTION, 1, 0), NONE << 8);
-		response = ask(&r, GET_DIRECTION, 2, 0);
+		CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 1, 0), NONE << 8);
+		response = gpio_ask(r.d, GET_DIRECTION, 2, 0);
 		CHECK(t, response == NONE << 8 || response == IN << 8);
-		CHECK(t, level(&r, 2) >= 0);
+		CHECK(t, gpio_level(r.d, 2) >= 0);
 	}
 	/* Of another size it is none. */
 	vhud_kill(&p);
 	CHECK_EQ(t, ftruncate(fd, 5), 0);
 	REQUIRE(t, !vhud_respawn(&p) && !vhud_reconnect(r.d));
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), NONE << 8);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), NONE << 8);
 	vhud_close(r.d);
 	CHECK_EQ(t, vhud_spawn_end(&p), 0);
 	close(fd);
@@ -614,19 +585,19 @@ static void operator(struct tap *t)
 	CHECK(t, !strcmp(out, "0 door: unused; net door 0 pulled down\n"
 			      "2 lamp: unused; net lamp 0 pulled down\n"
 			      "3 5: unused; net 5 0 pulled down\n"));
-	CHECK_EQ(t, ask(&r, SET_VALUE, 2, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 2, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 2, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 2, OUT), OK);
 	CHECK_EQ(t, tell(&r, "get 2", out), 0);
 	CHECK(t, !strcmp(out, "2 lamp: out; net lamp 1 driven by gpio lamp: 1\n"));
 	CHECK_EQ(t, tell(&r, "set 0 1", out), 0);
-	CHECK_EQ(t, level(&r, 0), 1);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
 	CHECK_EQ(t, tell(&r, "stuck door 0", out), 0);
-	CHECK_EQ(t, level(&r, 0), 0);
+	CHECK_EQ(t, gpio_level(r.d, 0), 0);
 	CHECK_EQ(t, tell(&r, "stuck door off", out), 0);
-	CHECK_EQ(t, level(&r, 0), 1);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
 	/* A name goes before a number. */
 	CHECK_EQ(t, tell(&r, "set 5 1", out), 0);
-	CHECK_EQ(t, level(&r, 3), 1);
+	CHECK_EQ(t, gpio_level(r.d, 3), 1);
 	CHECK_EQ(t, tell(&r, "set doro 1", out), -EINVAL);
 	CHECK(t, strstr(out, "did you mean 'door'?"));
 	CHECK_EQ(t, tell(&r, "set 4 1", out), -EINVAL);

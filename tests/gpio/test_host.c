@@ -13,19 +13,11 @@
 #include "base/util.h"
 #include "devices/devices.h"
 #include "lib/vhud_server.h"
+#include "lines.h"
 #include "tap.h"
 
-enum { REQUESTQ, EVENTQ };
-enum { GET_DIRECTION = 2, SET_DIRECTION, GET_VALUE, SET_VALUE, SET_IRQ };
-enum { NONE, OUT, IN };
-enum { RISING = 1, FALLING, BOTH, HIGH };
-enum { OK, ERR };
-enum { INVALID, VALID };
-
-#define CONFIG	"/sys/kernel/config/gpio-sim/avp"
-#define F_IRQ	FEATURE(0)
-#define WAIT_MS 5000
-#define LABEL	"avp-test"
+#define CONFIG "/sys/kernel/config/gpio-sim/avp"
+#define LABEL  "avp-test"
 #define LINES                                                                                      \
 	"a chip:" LABEL "/0,b chip:" LABEL "/b,reset chip:" LABEL "/2 out=1,"                      \
 	"low chip:" LABEL "/3 active-low,up chip:" LABEL "/4 pull=up,od chip:" LABEL               \
@@ -139,25 +131,6 @@ static void rig_close(struct rig *r)
 	vhud_serve_end(&r->srv);
 }
 
-static int ask(struct rig *r, uint16_t type, uint16_t gpio, uint32_t value)
-{
-	struct {
-		uint16_t type, gpio;
-		uint32_t value;
-	} req = { type, gpio, value };
-	uint8_t resp[2] = { 0xa5, 0xa5 };
-	ssize_t n = vhud_do(r->d, REQUESTQ, &req, sizeof(req), resp, sizeof(resp));
-
-	return n == 2 ? resp[0] | resp[1] << 8 : -1;
-}
-
-static int level(struct rig *r, uint16_t gpio)
-{
-	int resp = ask(r, GET_VALUE, gpio, 0);
-
-	return resp & 0xff ? -1 : resp >> 8;
-}
-
 static void unmask(struct tap *t, struct rig *r, uint16_t line)
 {
 	struct iovec iov[2] = { { r->line, 2 }, { r->status, 1 } };
@@ -187,19 +160,19 @@ static void input(struct tap *t)
 	for (uint16_t i = 0; i < 2; i++) {
 		/* Not in use: its level can be asked for all the same. */
 		CHECK(t, pull(i, true));
-		CHECK_EQ(t, level(&r, i), 1);
-		CHECK_EQ(t, ask(&r, SET_DIRECTION, i, IN), OK);
-		CHECK_EQ(t, level(&r, i), 1);
+		CHECK_EQ(t, gpio_level(r.d, i), 1);
+		CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, i, IN), OK);
+		CHECK_EQ(t, gpio_level(r.d, i), 1);
 		CHECK(t, pull(i, false));
-		CHECK_EQ(t, level(&r, i), 0);
+		CHECK_EQ(t, gpio_level(r.d, i), 0);
 	}
 	CHECK(t, pull(3, false));
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 3, IN), OK);
-	CHECK_EQ(t, level(&r, 3), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 3, IN), OK);
+	CHECK_EQ(t, gpio_level(r.d, 3), 1);
 	/* The chip's own pull-up. */
 	CHECK(t, pull(4, false));
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 4, IN), OK);
-	CHECK_EQ(t, level(&r, 4), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 4, IN), OK);
+	CHECK_EQ(t, gpio_level(r.d, 4), 1);
 	rig_close(&r);
 }
 
@@ -210,22 +183,22 @@ static void output(struct tap *t)
 	CHECK(t, pull(0, false) && pull(2, false));
 	REQUIRE(t, rig_open(t, &r));
 	CHECK_EQ(t, seen(2), 1); /* safe from the start */
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 1), OK);
 	CHECK_EQ(t, seen(0), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
 	CHECK_EQ(t, seen(0), 1);
-	CHECK_EQ(t, level(&r, 0), 1);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 0, 0), OK);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 0, 0), OK);
 	CHECK_EQ(t, seen(0), 0);
 	/* There and back. */
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), OK);
 	CHECK(t, pull(0, true));
-	CHECK_EQ(t, level(&r, 0), 1);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, OUT), OK);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, OUT), OK);
 	CHECK_EQ(t, seen(0), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 2, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 2, OUT), OK);
 	CHECK_EQ(t, seen(2), 0);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 2, NONE), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 2, NONE), OK);
 	CHECK_EQ(t, seen(2), 1);
 	rig_close(&r);
 }
@@ -237,8 +210,8 @@ static void interrupts(struct tap *t)
 	CHECK(t, pull(0, false));
 	REQUIRE(t, rig_open(t, &r));
 	for (uint32_t type = RISING; type <= HIGH; type++) {
-		CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), OK);
-		CHECK_EQ(t, ask(&r, SET_IRQ, 0, type), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, type), OK);
 		unmask(t, &r, 0);
 		CHECK(t, quiet(t, &r));
 		CHECK(t, pull(0, true));
@@ -255,16 +228,16 @@ static void interrupts(struct tap *t)
 		CHECK(t, pull(0, false));
 		if (type == FALLING || type == BOTH)
 			CHECK(t, returned(t, &r, VALID));
-		CHECK_EQ(t, ask(&r, SET_IRQ, 0, 0), OK);
+		CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, 0), OK);
 		if (type == RISING)
 			CHECK(t, returned(t, &r, INVALID));
 	}
 	/* The level can be asked for while edges are watched; active-low turns them round. */
 	CHECK(t, pull(3, true));
-	CHECK_EQ(t, ask(&r, SET_IRQ, 3, RISING), OK);
-	CHECK_EQ(t, level(&r, 3), 0);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 3, RISING), OK);
+	CHECK_EQ(t, gpio_level(r.d, 3), 0);
 	CHECK(t, pull(3, false));
-	CHECK_EQ(t, level(&r, 3), 1);
+	CHECK_EQ(t, gpio_level(r.d, 3), 1);
 	unmask(t, &r, 3);
 	CHECK(t, returned(t, &r, VALID));
 	rig_close(&r);
@@ -279,12 +252,12 @@ static void busy(struct tap *t)
 
 	REQUIRE(t, line && !gpiod_line_request_input(line, "other"));
 	REQUIRE(t, rig_open(t, &r));
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), ERR);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 0, 0), NONE << 8);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), ERR);
-	CHECK_EQ(t, level(&r, 0), -1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 0, 0), NONE << 8);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), ERR);
+	CHECK_EQ(t, gpio_level(r.d, 0), -1);
 	gpiod_chip_close(chip);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 0, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 0, IN), OK);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "host_errors") >= 3, 1);
 	rig_close(&r);
 }
@@ -302,15 +275,15 @@ static void chip_vanishes(struct tap *t)
 
 	CHECK(t, pull(0, false));
 	REQUIRE(t, rig_open(t, &r));
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, RISING), OK);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 1, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, RISING), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 1, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, OUT), OK);
 	CHECK(t, live(false));
 	CHECK(t, event_comes(&r, "host-gone"));
-	CHECK_EQ(t, level(&r, 0), -1);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 1, 0), ERR);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 4, IN), ERR);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 1, 0), OUT << 8);
+	CHECK_EQ(t, gpio_level(r.d, 0), -1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 1, 0), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 4, IN), ERR);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 1, 0), OUT << 8);
 	unmask(t, &r, 0);
 	CHECK(t, quiet(t, &r));
 	CHECK(t, live(true));
@@ -319,9 +292,9 @@ static void chip_vanishes(struct tap *t)
 	CHECK_EQ(t, seen(2), 1);
 	CHECK(t, pull(0, true));
 	CHECK(t, returned(t, &r, VALID));
-	CHECK_EQ(t, level(&r, 0), 1);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
 	/* While nobody uses a line, too. */
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, 0), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, 0), OK);
 	CHECK(t, live(false));
 	CHECK(t, event_comes(&r, "host-gone"));
 	CHECK(t, live(true));
@@ -347,25 +320,25 @@ static void jailed(struct tap *t)
 	r.line = vhud_alloc(r.d, 2);
 	r.status = vhud_alloc(r.d, 1);
 	CHECK_EQ(t, seen(2), 1);
-	CHECK_EQ(t, ask(&r, SET_VALUE, 1, 1), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, OUT), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_VALUE, 1, 1), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, OUT), OK);
 	CHECK_EQ(t, seen(1), 1);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, IN), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 1, NONE), OK);
-	CHECK_EQ(t, ask(&r, SET_DIRECTION, 4, IN), OK);
-	CHECK_EQ(t, level(&r, 4), 1);
-	CHECK_EQ(t, ask(&r, SET_IRQ, 0, BOTH), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, IN), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 1, NONE), OK);
+	CHECK_EQ(t, gpio_ask(r.d, SET_DIRECTION, 4, IN), OK);
+	CHECK_EQ(t, gpio_level(r.d, 4), 1);
+	CHECK_EQ(t, gpio_ask(r.d, SET_IRQ, 0, BOTH), OK);
 	unmask(t, &r, 0);
 	CHECK(t, pull(0, true));
 	CHECK(t, returned(t, &r, VALID));
-	CHECK_EQ(t, level(&r, 0), 1);
+	CHECK_EQ(t, gpio_level(r.d, 0), 1);
 	CHECK(t, live(false));
-	for (unsigned i = 0; i < 500 && level(&r, 0) >= 0; i++)
+	for (unsigned i = 0; i < 500 && gpio_level(r.d, 0) >= 0; i++)
 		usleep(10000);
 	CHECK(t, live(true));
 	usleep(2500000); /* it looks every second */
-	CHECK_EQ(t, level(&r, 0), -1);
-	CHECK_EQ(t, ask(&r, GET_DIRECTION, 2, 0), NONE << 8);
+	CHECK_EQ(t, gpio_level(r.d, 0), -1);
+	CHECK_EQ(t, gpio_ask(r.d, GET_DIRECTION, 2, 0), NONE << 8);
 	vhud_close(r.d);
 	CHECK_EQ(t, vhud_spawn_end(&p), 0);
 }

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/input.h>
 #include <linux/uinput.h>
 #include <poll.h>
 #include <string.h>
@@ -14,23 +13,11 @@
 
 #include "base/util.h"
 #include "devices/devices.h"
+#include "events.h"
 #include "lib/vhud_server.h"
-#include "tap.h"
 
-#define EVENTQ	0
-#define STATUSQ 1
 #define BUFFERS 60u
 #define NODE	"/dev/input/event"
-
-struct event {
-	uint16_t type, code;
-	int32_t value;
-};
-
-#define SYN                                                                                        \
-	{                                                                                          \
-		EV_SYN, SYN_REPORT, 0                                                              \
-	}
 
 /* A device of this kernel, and our driver of the device that a guest sees of it. */
 struct bed {
@@ -113,50 +100,13 @@ static void key(struct bed *b, uint16_t code, int32_t value)
 	happen(b, EV_SYN, SYN_REPORT, 0);
 }
 
-static void offer(struct bed *b, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct iovec iov = { vhud_alloc(b->d, sizeof(struct event)), sizeof(struct event) };
-
-		vhud_add(b->d, EVENTQ, &iov, 0, 1, iov.iov_base);
-	}
-	vhud_kick(b->d, EVENTQ);
-}
-
-static bool next(struct bed *b, struct event *ev, int timeout_ms)
-{
-	void *buf = NULL;
-	uint32_t len = 0;
-
-	if (vhud_wait(b->d, EVENTQ, &buf, &len, timeout_ms) != 1 || len != sizeof(*ev))
-		return false;
-	memcpy(ev, buf, sizeof(*ev));
-	return true;
-}
-
-static void expect(struct tap *t, struct bed *b, const struct event *want, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct event ev = { 0 };
-
-		REQUIRE(t, next(b, &ev, VHUD_TIMEOUT_MS));
-		CHECK_EQ(t, ev.type, want[i].type);
-		CHECK_EQ(t, ev.code, want[i].code);
-		CHECK_EQ(t, ev.value, want[i].value);
-	}
-}
-
-#define EXPECT(t, b, ...)                                                                          \
-	expect((t), (b), (const struct event[]){ __VA_ARGS__ },                                    \
-		sizeof((const struct event[]){ __VA_ARGS__ }) / sizeof(struct event))
-
 /* Whether this event comes, maybe behind others. */
 static bool comes(struct bed *b, uint16_t type, uint16_t code, int32_t value)
 {
 	struct event ev;
 
 	for (unsigned i = 0; i < BUFFERS; i++) {
-		if (!next(b, &ev, VHUD_TIMEOUT_MS))
+		if (!event_next(b->d, &ev, VHUD_TIMEOUT_MS))
 			return false;
 		if (ev.type == type && ev.code == code && ev.value == value)
 			return true;
@@ -228,7 +178,7 @@ static void events_arrive(struct tap *t)
 
 	if (!open_bed(t, &b, NULL, NULL))
 		return;
-	offer(&b, BUFFERS);
+	event_offer(b.d, BUFFERS);
 	key(&b, KEY_MENU, 1);
 	key(&b, KEY_MENU, 0);
 	EXPECT(t, &b, { EV_KEY, KEY_MENU, 1 }, SYN, { EV_KEY, KEY_MENU, 0 }, SYN);
@@ -250,15 +200,15 @@ static void lost_events_are_made_up_for(struct tap *t)
 
 	if (!open_bed(t, &b, NULL, NULL))
 		return;
-	offer(&b, BUFFERS);
+	event_offer(b.d, BUFFERS);
 	for (unsigned i = 0; i < 2000; i++)
 		key(&b, KEY_MENU, i % 2 ? 0 : 1);
 	key(&b, KEY_HOME, 1);
 	while (!home || menu) {
-		REQUIRE(t, next(&b, &ev, VHUD_TIMEOUT_MS));
+		REQUIRE(t, event_next(b.d, &ev, VHUD_TIMEOUT_MS));
 		home = ev.type == EV_KEY && ev.code == KEY_HOME ? ev.value : home;
 		menu = ev.type == EV_KEY && ev.code == KEY_MENU ? ev.value : menu;
-		offer(&b, 1);
+		event_offer(b.d, 1);
 	}
 	close_bed(&b);
 }
@@ -270,7 +220,7 @@ static bool others_see_it(struct bed *b)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	bool seen;
 
-	offer(b, 4);
+	event_offer(b->d, 4);
 	key(b, KEY_MENU, 1);
 	key(b, KEY_MENU, 0);
 	seen = poll(&p, 1, 100) == 1;
@@ -286,12 +236,12 @@ static void shares_or_grabs(struct tap *t)
 	if (!open_bed(t, &b, "grab", "false"))
 		return;
 	CHECK(t, others_see_it(&b));
-	CHECK(t, next(&b, &ev, VHUD_TIMEOUT_MS));
+	CHECK(t, event_next(b.d, &ev, VHUD_TIMEOUT_MS));
 	close_bed(&b);
 	if (!open_bed(t, &b, "grab", "true"))
 		return;
 	CHECK(t, !others_see_it(&b));
-	CHECK(t, next(&b, &ev, VHUD_TIMEOUT_MS));
+	CHECK(t, event_next(b.d, &ev, VHUD_TIMEOUT_MS));
 
 	struct vhud_server second;
 
@@ -310,7 +260,7 @@ static void is_limited(struct tap *t)
 			   "KEY_HOME", NULL));
 	b.d = vhud_open(b.srv.path);
 	CHECK_EQ(t, vhud_start(b.d, &(struct vhud_opts){ .nqueues = 2 }), 0);
-	offer(&b, BUFFERS);
+	event_offer(b.d, BUFFERS);
 	before = vhud_serve_metric(&b.srv, "filtered"); /* of the state at the start */
 	key(&b, KEY_MENU, 1);
 	happen(&b, EV_KEY, KEY_HOME, 1);
@@ -353,7 +303,7 @@ static void comes_and_goes(struct tap *t)
 	REQUIRE(t, !vhud_spawn(&p, "input", "--host", b.node, "--profile", "host", NULL));
 	b.d = vhud_open(p.path);
 	CHECK_EQ(t, vhud_start(b.d, &(struct vhud_opts){ .nqueues = 2 }), 0);
-	offer(&b, BUFFERS);
+	event_offer(b.d, BUFFERS);
 	key(&b, KEY_MENU, 1);
 	happen(&b, EV_ABS, ABS_MT_TRACKING_ID, 9);
 	happen(&b, EV_SYN, SYN_REPORT, 0);

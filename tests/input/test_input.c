@@ -2,29 +2,16 @@
 /* The input device: what it shows of itself, what operators and scripts cause, and that an update
  * arrives whole or not at all. */
 #include <errno.h>
-#include <linux/input.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
 #include "devices/devices.h"
+#include "events.h"
 #include "lib/ring_cases.h"
 #include "lib/vhud_server.h"
-#include "tap.h"
 
-#define EVENTQ	0
-#define STATUSQ 1
-#define QUEUE	64u /* entries of the queues */
-
-struct event {
-	uint16_t type, code;
-	int32_t value;
-};
-
-#define SYN                                                                                        \
-	{                                                                                          \
-		EV_SYN, SYN_REPORT, 0                                                              \
-	}
+#define QUEUE 64u /* entries of the queues */
 
 struct rig {
 	struct vhud_server srv;
@@ -57,49 +44,11 @@ static void rig_close(struct rig *r)
 		vhud_serve_end(&r->srv);
 }
 
-/* Buffers for n events. */
-static void offer(struct rig *r, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct iovec iov = { vhud_alloc(r->d, sizeof(struct event)), sizeof(struct event) };
-
-		vhud_add(r->d, EVENTQ, &iov, 0, 1, iov.iov_base);
-	}
-	vhud_kick(r->d, EVENTQ);
-}
-
-static bool next(struct rig *r, struct event *ev, int timeout_ms)
-{
-	void *buf = NULL;
-	uint32_t len = 0;
-
-	if (vhud_wait(r->d, EVENTQ, &buf, &len, timeout_ms) != 1 || len != sizeof(*ev))
-		return false;
-	memcpy(ev, buf, sizeof(*ev));
-	return true;
-}
-
-static void expect(struct tap *t, struct rig *r, const struct event *want, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct event ev = { 0 };
-
-		REQUIRE(t, next(r, &ev, VHUD_TIMEOUT_MS));
-		CHECK_EQ(t, ev.type, want[i].type);
-		CHECK_EQ(t, ev.code, want[i].code);
-		CHECK_EQ(t, ev.value, want[i].value);
-	}
-}
-
-#define EXPECT(t, r, ...)                                                                          \
-	expect((t), (r), (const struct event[]){ __VA_ARGS__ },                                    \
-		sizeof((const struct event[]){ __VA_ARGS__ }) / sizeof(struct event))
-
 static void expect_nothing(struct tap *t, struct rig *r)
 {
 	struct event ev;
 
-	CHECK(t, !next(r, &ev, 30));
+	CHECK(t, !event_next(r->d, &ev, 30));
 }
 
 /* The operator's command, on the device's thread. */
@@ -317,7 +266,7 @@ static void keys(struct tap *t)
 	struct rig r;
 
 	rig_open(t, &r, NULL, NULL, NULL, NULL, NULL, NULL);
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	CHECK_EQ(t, say(&r, "key KEY_A", NULL), 0);
 	EXPECT(t, &r, { EV_KEY, KEY_A, 1 }, SYN, { EV_KEY, KEY_A, 0 }, SYN);
 	CHECK_EQ(t, say(&r, "key KEY_POWER down", NULL), 0);
@@ -334,7 +283,7 @@ static void touches(struct tap *t)
 	struct rig r;
 
 	rig_open(t, &r, "profile", "touchscreen", NULL, NULL, NULL, NULL);
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	CHECK_EQ(t, say(&r, "tap 100 200", NULL), 0);
 	EXPECT(t, &r, { EV_ABS, ABS_MT_SLOT, 0 }, { EV_ABS, ABS_MT_TRACKING_ID, 0 },
 		{ EV_ABS, ABS_MT_POSITION_X, 100 }, { EV_ABS, ABS_X, 100 },
@@ -364,7 +313,7 @@ static void dial(struct tap *t)
 	struct rig r;
 
 	rig_open(t, &r, "profile", "rotary", NULL, NULL, NULL, NULL);
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	CHECK_EQ(t, say(&r, "turn +3", NULL) | say(&r, "turn -1", NULL), 0);
 	EXPECT(t, &r, { EV_REL, REL_DIAL, 3 }, SYN, { EV_REL, REL_DIAL, -1 }, SYN);
 	CHECK_EQ(t, say(&r, "set REL_WHEEL 2 KEY_ENTER 1", NULL), 0);
@@ -385,7 +334,7 @@ static void words_are_checked(struct tap *t)
 	struct rig r;
 
 	rig_open(t, &r, "profile", "rotary", NULL, NULL, NULL, NULL);
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
 		if (!CHECK(t, say(&r, bad[i], &o) == -EINVAL && o.e.msg[0]))
 			printf("# '%s': %d %s\n", bad[i], o.ret, o.e.msg);
@@ -417,8 +366,8 @@ static void waits_for_buffers(struct tap *t)
 			{ EV_KEY, KEY_A, 0 }, SYN, { EV_KEY, KEY_B, 1 }, SYN, { EV_KEY, KEY_B, 0 },
 			SYN };
 
-		offer(&r, 1);
-		expect(t, &r, &want[i], 1);
+		event_offer(r.d, 1);
+		event_expect(t, r.d, &want[i], 1);
 	}
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "dropped_updates"), 0);
 	rig_close(&r);
@@ -441,12 +390,12 @@ static void drops_whole_updates(struct tap *t)
 	CHECK_EQ(t, say(&r, "key KEY_LEFTSHIFT up", NULL), 0);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "dropped_updates"), 2);
 	CHECK_EQ(t, vhud_serve_metric(&r.srv, "dropped_events"), 6);
-	offer(&r, 62);
+	event_offer(r.d, 62);
 	EXPECT(t, &r, { EV_KEY, KEY_LEFTSHIFT, 1 }, SYN);
 	for (unsigned i = 0; i < 15; i++)
 		EXPECT(t, &r, { EV_KEY, KEY_A, 1 }, { EV_KEY, KEY_B, 1 }, { EV_KEY, KEY_C, 1 },
 			SYN);
-	offer(&r, QUEUE - 1);
+	event_offer(r.d, QUEUE - 1);
 	EXPECT(t, &r, { EV_SYN, SYN_DROPPED, 0 }, SYN, { EV_KEY, KEY_A, 0 }, { EV_KEY, KEY_D, 1 },
 		{ EV_KEY, KEY_LEFTSHIFT, 0 }, { EV_KEY, KEY_B, 0 }, SYN);
 	CHECK_EQ(t, say(&r, "key KEY_D up", NULL), 0);
@@ -461,22 +410,22 @@ static void contacts_after_a_drop(struct tap *t)
 	struct rig r;
 
 	rig_open(t, &r, "profile", "touchscreen", "queue", "64", NULL, NULL);
-	offer(&r, 15);
+	event_offer(r.d, 15);
 	CHECK_EQ(t, say(&r, "touch 10 10", NULL) | say(&r, "touch 50 50 1", NULL), 0);
 	for (unsigned i = 0; i < 15; i++) {
 		struct event ev;
 
-		CHECK(t, next(&r, &ev, VHUD_TIMEOUT_MS));
+		CHECK(t, event_next(r.d, &ev, VHUD_TIMEOUT_MS));
 	}
 	for (unsigned i = 0; i < 20; i++)
 		CHECK_EQ(t, say(&r, "set ABS_MT_SLOT 1 ABS_MT_POSITION_X 51", NULL), 0);
 	CHECK_EQ(t, say(&r, "touch 11 12 0", NULL), 0);
 	CHECK_EQ(t, say(&r, "lift 1", NULL) | say(&r, "touch 70 71 1", NULL), 0);
 	CHECK(t, vhud_serve_metric(&r.srv, "dropped_updates") >= 3);
-	offer(&r, 63);
+	event_offer(r.d, 63);
 	for (unsigned i = 0; i < 20; i++)
 		EXPECT(t, &r, { EV_ABS, ABS_MT_SLOT, 1 }, { EV_ABS, ABS_MT_POSITION_X, 51 }, SYN);
-	offer(&r, QUEUE - 3);
+	event_offer(r.d, QUEUE - 3);
 	EXPECT(t, &r, { EV_SYN, SYN_DROPPED, 0 }, SYN, { EV_ABS, ABS_MT_SLOT, 0 },
 		{ EV_ABS, ABS_MT_TRACKING_ID, 0 }, { EV_ABS, ABS_MT_POSITION_X, 11 },
 		{ EV_ABS, ABS_MT_POSITION_Y, 12 }, { EV_ABS, ABS_MT_PRESSURE, 100 },
@@ -498,7 +447,7 @@ static void told_at_the_start(struct tap *t)
 	CHECK_EQ(t, say(&r, "key KEY_A down", NULL) | say(&r, "key KEY_B", NULL), 0);
 	CHECK_EQ(t, say(&r, "set SW_LID 1 ABS_THROTTLE 40", NULL) | say(&r, "turn 1", NULL), 0);
 	start(t, &r);
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	EXPECT(t, &r, { EV_KEY, KEY_A, 1 }, { EV_SW, SW_LID, 1 }, { EV_ABS, ABS_THROTTLE, 40 },
 		SYN);
 	expect_nothing(t, &r);
@@ -516,9 +465,9 @@ static void nothing_before_driver_ok(struct tap *t)
 	CHECK_EQ(t, vhud_negotiate(r.d, &opts), 0);
 	CHECK_EQ(
 		t, vhud_queue_start(r.d, EVENTQ, QUEUE) | vhud_queue_start(r.d, STATUSQ, QUEUE), 0);
-	offer(&r, 8);
+	event_offer(r.d, 8);
 	CHECK_EQ(t, say(&r, "key KEY_A down", NULL), 0);
-	CHECK(t, !next(&r, &ev, 30));
+	CHECK(t, !event_next(r.d, &ev, 30));
 	CHECK_EQ(t, vhud_driver_ok(r.d), 0);
 	EXPECT(t, &r, { EV_KEY, KEY_A, 1 }, SYN);
 	rig_close(&r);
@@ -566,7 +515,7 @@ static void wrong_buffers(struct tap *t)
 		CHECK(t, vhud_needs_reset(r.d));
 		CHECK_EQ(t, vhud_reset(r.d), 0);
 		start(t, &r);
-		offer(&r, 8);
+		event_offer(r.d, 8);
 		CHECK_EQ(t, say(&r, "key KEY_B", NULL), 0);
 		EXPECT(t, &r, { EV_KEY, KEY_B, 1 }, SYN, { EV_KEY, KEY_B, 0 }, SYN);
 		rig_close(&r);
@@ -624,7 +573,7 @@ static void plays_a_script(struct tap *t)
 	rig_open(t, &r, "profile", "touchscreen", "replay", path, NULL, NULL);
 	uint64_t begin = ev_now_ns();
 
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	EXPECT(t, &r, { EV_ABS, ABS_MT_TRACKING_ID, 12 }, { EV_ABS, ABS_MT_POSITION_X, 300 }, SYN,
 		{ EV_ABS, ABS_MT_SLOT, 0 }, { EV_ABS, ABS_MT_TRACKING_ID, -1 },
 		{ EV_KEY, BTN_TOUCH, 0 }, SYN, { EV_ABS, ABS_MT_SLOT, 0 },
@@ -636,7 +585,7 @@ static void plays_a_script(struct tap *t)
 	/* The next driver sees it from the beginning. */
 	CHECK_EQ(t, vhud_reset(r.d), 0);
 	start(t, &r);
-	offer(&r, QUEUE);
+	event_offer(r.d, QUEUE);
 	EXPECT(t, &r, { EV_ABS, ABS_X, 1 }, { EV_ABS, ABS_Y, 2 }, SYN,
 		{ EV_ABS, ABS_MT_TRACKING_ID, 12 });
 	rig_close(&r);
@@ -674,11 +623,11 @@ static void process(struct tap *t)
 			   "2", NULL));
 	r.d = vhud_open(p.path);
 	start(t, &r);
-	offer(&r, 60);
+	event_offer(r.d, 60);
 	for (unsigned i = 0; i < 15; i++) {
 		struct event ev;
 
-		REQUIRE(t, next(&r, &ev, VHUD_TIMEOUT_MS));
+		REQUIRE(t, event_next(r.d, &ev, VHUD_TIMEOUT_MS));
 	}
 	vhud_kill(&p);
 	write_script(t, path, "0 set ABS_MT_SLOT 0 ABS_MT_PRESSURE 1\n");
