@@ -54,7 +54,7 @@ static bool usable(const struct net *n, unsigned pair)
 {
 	const struct vq *vq = n->dev.queues[2 * pair];
 
-	return vq && vq_running(vq) && vq_enabled(vq);
+	return vq && vq_running(vq) && vq_open(vq);
 }
 
 /* Pairs in use: the driver says so, or else those that a front-end has enabled. */

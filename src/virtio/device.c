@@ -156,6 +156,12 @@ int vdev_set_features(struct vdev *dev, uint64_t features, struct err *e)
 	return 0;
 }
 
+/* No buffer is consumed before DRIVER_OK (2.1.2), neither for a kick nor for what the host has. */
+static bool awaits_driver(const struct vdev *dev)
+{
+	return dev->status && !(dev->status & VIRTIO_S_DRIVER_OK);
+}
+
 static void driver_ok(struct vdev *dev)
 {
 	if (!(dev->status & VIRTIO_S_FEATURES_OK)) {
@@ -165,6 +171,8 @@ static void driver_ok(struct vdev *dev)
 		return;
 	}
 	dev->status |= VIRTIO_S_DRIVER_OK;
+	for (unsigned q = 0; q < dev->nqueues; q++)
+		vq_hold(dev->queues[q], false);
 	if (dev->cls->start)
 		dev->cls->start(dev);
 	/* What was made available before is served now. */
@@ -285,6 +293,7 @@ int vdev_queue_start(struct vdev *dev, unsigned q, struct vq_setup *setup, struc
 		err_prefix(e, "queue %u", q);
 		return ret;
 	}
+	vq_hold(dev->queues[q], awaits_driver(dev));
 	poll_queue(dev, q);
 	if (dev->cls->queue_started)
 		dev->cls->queue_started(dev, q);
@@ -311,8 +320,7 @@ void vdev_kick(struct vdev *dev, unsigned q)
 		return;
 	if (dev->status & VIRTIO_S_NEEDS_RESET)
 		return;
-	/* No buffer is consumed before DRIVER_OK (2.1.2). */
-	if (dev->status && !(dev->status & VIRTIO_S_DRIVER_OK))
+	if (awaits_driver(dev))
 		return;
 	dev->cls->kick(dev, q);
 	vdev_check(dev, q);

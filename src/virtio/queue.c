@@ -164,7 +164,7 @@ int vq_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 	}
 	vq->resumed |= !is_fresh(vq);
 	vq->running = true;
-	vq->enabled = true;
+	vq_set_enabled(vq, true);
 	vq_enable_kick(vq);
 	if (vq->notify_late)
 		vq_signal(vq);
@@ -228,11 +228,18 @@ void vq_set_broken(struct vq *vq, const char *rule)
 void vq_set_enabled(struct vq *vq, bool enabled)
 {
 	vq->enabled = enabled;
+	vq->open = enabled && !vq->held;
 }
 
-bool vq_enabled(const struct vq *vq)
+void vq_hold(struct vq *vq, bool held)
 {
-	return vq->enabled;
+	vq->held = held;
+	vq->open = vq->enabled && !held;
+}
+
+bool vq_open(const struct vq *vq)
+{
+	return vq->open;
 }
 
 void vq_set_call_fd(struct vq *vq, int fd)
@@ -373,7 +380,7 @@ int vq_pop_batch(struct vq *vq, struct vq_chain **chains, unsigned max)
 
 	if (unlikely(vq->broken))
 		return -EPROTO;
-	if (unlikely(!vq->running || !vq->enabled))
+	if (unlikely(!vq->running || !vq->open))
 		return 0;
 	n = vq->packed ? vq_packed_pop(vq, chains, max) : vq_split_pop(vq, chains, max);
 	return unlikely(vq->broken && !n) ? -EPROTO : n;
@@ -495,7 +502,7 @@ void vq_flush(struct vq *vq)
 
 bool vq_pending(struct vq *vq)
 {
-	if (!vq->running || !vq->enabled || vq->broken)
+	if (!vq->running || !vq->open || vq->broken)
 		return false;
 	if (vq->next_resubmit < vq->nresubmit)
 		return true;
@@ -533,7 +540,7 @@ static void ask_kick_beyond(struct vq *vq)
 
 static bool pending_beyond(struct vq *vq)
 {
-	if (!vq->enabled || vq->broken)
+	if (!vq->open || vq->broken)
 		return false;
 	return vq->packed ? vq_packed_pending_beyond(vq) : vq_split_pending_beyond(vq);
 }
@@ -551,7 +558,7 @@ bool vq_enable_kick(struct vq *vq)
 
 bool vq_enable_kick_beyond(struct vq *vq)
 {
-	if (!vq->running || !vq->enabled || vq->broken)
+	if (!vq->running || !vq->open || vq->broken)
 		return false;
 	if (vq->polled)
 		vq->wish = VQ_WISH_BEYOND;

@@ -104,7 +104,10 @@ void vq_set_broken(struct vq *vq, const char *rule);
 /* While not enabled (vhost-user, "Ring states") vq_pop() finds nothing. Enabled after vq_start().
  */
 void vq_set_enabled(struct vq *vq, bool enabled);
-bool vq_enabled(const struct vq *vq);
+/* Nor while it is held: before DRIVER_OK (VIRTIO 1.4, 2.1.2). Not held after vq_start(). */
+void vq_hold(struct vq *vq, bool held);
+/* Enabled and not held. */
+bool vq_open(const struct vq *vq);
 void vq_set_call_fd(struct vq *vq, int fd);
 
 /* Takes the next request. 1: *chain is set; 0: none; -EPROTO: the queue is broken. */

@@ -107,7 +107,8 @@ struct packed_ring {
 enum vq_wish { VQ_WISH_NONE, VQ_WISH_NEXT, VQ_WISH_BEYOND };
 
 struct vq {
-	bool running, enabled;
+	bool running, enabled, held;
+	bool open;	    /* enabled and not held */
 	bool polled, armed; /* armed: the driver may kick although the queue is polled */
 	enum vq_wish wish;  /* of a polled queue */
 	bool packed, event_idx, in_order, indirect;

@@ -255,6 +255,7 @@ static void queues_serve_after_driver_ok(struct tap *t)
 	struct toy *toy = toy_new(t, "2", &host, NULL);
 	struct vdev *dev = &toy->dev;
 	uint16_t avail = 9, used = 9;
+	struct vq_chain *chain;
 
 	REQUIRE(t, toy && rig_init(&r, 16, V1, NULL));
 	CHECK_EQ(t, vdev_queue_start(dev, 0, &r.setup, &e), -EINVAL); /* no features */
@@ -270,6 +271,9 @@ static void queues_serve_after_driver_ok(struct tap *t)
 	CHECK_EQ(t, offer(&r), 0);
 	vdev_kick(dev, 1);
 	CHECK_EQ(t, toy->kicked, 0);
+	/* The same for a device that has something of the host's to say. */
+	CHECK_EQ(t, vq_pop(dev->queues[1], &chain), 0);
+	CHECK(t, !vq_pending(dev->queues[1]));
 	vdev_set_status(dev, 15);
 	CHECK_EQ(t, toy->kicked, 1); /* queue 0 does not run */
 	CHECK_EQ(t, rig_interrupts(&r), 1);
