@@ -199,6 +199,8 @@ bool cf_is_pattern(const void *p, uint32_t seed, size_t len);
 /* Adds, publishes and notifies. */
 bool cf_submit(struct cf *c, struct drv_queue *q, const struct drv_sg *sg, unsigned n_out,
 	unsigned n_in, void *cookie);
+/* Waits for a used buffer, which stays; false: none in `ns` nanoseconds. Nothing is recorded. */
+bool cf_has_used(struct cf *c, struct drv_queue *q, uint64_t ns);
 /* Waits for the next used buffer. Recorded: none in time, a broken ring. */
 bool cf_used(struct cf *c, struct drv_queue *q, void **cookie, uint32_t *len);
 /* One request of a readable and a writable part from cf_buf(), either may be empty: submits, waits

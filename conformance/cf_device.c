@@ -170,6 +170,20 @@ static void pause_a_little(struct cf *c)
 		pf->wait(pf->ctx, c->target->dev, pf->time(pf->ctx) + POLL_NS);
 }
 
+bool cf_has_used(struct cf *c, struct drv_queue *q, uint64_t ns)
+{
+	const struct drv_platform *pf = c->target->platform;
+	uint64_t limit = drv_now(q->dev) + ns;
+
+	while (!drv_ring_used(&q->ring)) {
+		if (drv_now(q->dev) > limit)
+			return false;
+		pause_a_little(c);
+		pf->barrier(pf->ctx);
+	}
+	return true;
+}
+
 /* As drv_queue_wait(), which also asks for interrupts: that is the cases' to do. */
 static int wait_used(struct cf *c, struct drv_queue *q, void **cookie, uint32_t *len)
 {

@@ -6,6 +6,9 @@
 #define MARKER_LEN 16u
 #define INPUT_LEN  256u
 #define STALE_MAX  (1u << 20)
+/* Silence after which a line has lost the marker, a multiple of what a way there and back takes. */
+#define LOST_NS	  500000000
+#define TRIES_MAX 4u
 
 bool con_use(struct con *k, struct cf *c)
 {
@@ -65,16 +68,37 @@ static void make_marker(struct con *k)
 	cf_copy(k->marker, &now, sizeof(now));
 }
 
+static bool send_marker(struct con *k)
+{
+	make_marker(k);
+	return con_send(k, k->marker, MARKER_LEN);
+}
+
+/* One buffer of input. A serial line loses what comes while its receiver's buffer is full, the
+ * marker, too: then there is another. */
+static bool receive_marked(struct con *k, uint32_t *used)
+{
+	struct drv_sg sg = cf_sg(k->c, k->input, INPUT_LEN);
+
+	if (!cf_submit(k->c, k->rx, &sg, 0, 1, k))
+		return false;
+	for (unsigned i = 0; i < TRIES_MAX && !cf_has_used(k->c, k->rx, LOST_NS); i++)
+		if (!send_marker(k))
+			return false;
+	return cf_used(k->c, k->rx, NULL, used) &&
+	       cf_check(k->c, *used >= 1 && *used <= INPUT_LEN,
+		       "the used length is %u, must be 1 to %u", *used, INPUT_LEN);
+}
+
 bool con_sync(struct con *k)
 {
 	uint8_t last[MARKER_LEN] = { 0 };
 	uint32_t used, total = 0;
 
-	make_marker(k);
-	if (!con_send(k, k->marker, MARKER_LEN))
+	if (!send_marker(k))
 		return false;
 	while (!cf_same(last, k->marker, MARKER_LEN)) {
-		if (!receive_some(k, k->input, INPUT_LEN, &used))
+		if (!receive_marked(k, &used))
 			return false;
 		total += used;
 		for (uint32_t i = 0; i < used; i++) {
