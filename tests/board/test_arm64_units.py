@@ -54,9 +54,10 @@ def read(folder, name):
 
 def expect_passed(folder, name):
     status, output = read(folder, f"{name}.status").strip(), read(folder, f"{name}.out")
-    bad = [line for line in output.splitlines() if line.startswith("not ok")]
+    lines = output.splitlines()
+    bad = [line for i, line in enumerate(lines) if any(after.startswith("not ok") for after in lines[i:i + 6])]
     if status != "0" or bad or not re.search(r"(?m)^1\.\.\d+", output):
-        raise guests.Failure(f"status {status or 'none: it did not run'}\n" + "\n".join(output.splitlines()[-30:]))
+        raise guests.Failure(f"status {status or 'none: it did not run'}\n" + "\n".join((bad or lines)[-60:]))
 
 
 def main():

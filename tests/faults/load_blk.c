@@ -4,6 +4,7 @@
  * At most one request touches a block at a time, so every read has one right answer, also when
  * requests overtake each other or are done again after a crash.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -195,6 +196,16 @@ static int prepare(struct load *l)
 	return 0;
 }
 
+static int prepare_direct(struct load *l)
+{
+	char path[128];
+	autoclose int fd = open(image(l, path), O_RDWR | O_CREAT | O_CLOEXEC | O_DIRECT, 0600);
+
+	if (fd < 0 && errno == EINVAL)
+		return load_fail(l, LOAD_SKIP "the file system of %s has a page cache only", path);
+	return prepare(l);
+}
+
 static int open_driver(struct load *l)
 {
 	struct state *st = l->state = calloc(1, sizeof(*st));
@@ -222,7 +233,7 @@ const struct load_class load_blk_direct = { .name = "blk, past the page cache",
 	.nports = 1,
 	.id = DRV_ID_BLK,
 	.nqueues = 1,
-	.prepare = prepare,
+	.prepare = prepare_direct,
 	.open = open_driver,
 	.step = step,
 	.finish = finish };
