@@ -76,13 +76,13 @@ static bool send_marker(struct con *k)
 
 /* One buffer of input. A serial line loses what comes while its receiver's buffer is full, the
  * marker, too: then there is another. */
-static bool receive_marked(struct con *k, uint32_t *used)
+static bool receive_marked(struct con *k, unsigned *tries, uint32_t *used)
 {
 	struct drv_sg sg = cf_sg(k->c, k->input, INPUT_LEN);
 
 	if (!cf_submit(k->c, k->rx, &sg, 0, 1, k))
 		return false;
-	for (unsigned i = 0; i < TRIES_MAX && !cf_has_used(k->c, k->rx, LOST_NS); i++)
+	for (; *tries && !cf_has_used(k->c, k->rx, LOST_NS); --*tries)
 		if (!send_marker(k))
 			return false;
 	return cf_used(k->c, k->rx, NULL, used) &&
@@ -93,12 +93,13 @@ static bool receive_marked(struct con *k, uint32_t *used)
 bool con_sync(struct con *k)
 {
 	uint8_t last[MARKER_LEN] = { 0 };
+	unsigned tries = TRIES_MAX;
 	uint32_t used, total = 0;
 
 	if (!send_marker(k))
 		return false;
 	while (!cf_same(last, k->marker, MARKER_LEN)) {
-		if (!receive_marked(k, &used))
+		if (!receive_marked(k, &tries, &used))
 			return false;
 		total += used;
 		for (uint32_t i = 0; i < used; i++) {
