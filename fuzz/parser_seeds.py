@@ -162,6 +162,69 @@ def requests():
             "unknown": struct.pack("<H", 3) + b"new"}
 
 
+RUN, SEND, ASK, CLOSE, SAY, LINE, END, REFUSE, TIME, ACCEPT, ANSWER, HANG_UP = range(12)
+SWITCH, CONSOLE, VSOCK, NET, RNG, A, B, C = range(8)  # the processes of control.c
+
+
+def acts(*steps):
+    """Steps are (action, who, bytes)."""
+    return b"".join(struct.pack("<BBH", action, who, len(data)) + data for action, who, data in steps)
+
+
+def send(text, client=0):
+    return SEND, client, text.encode() + b"\n"
+
+
+def say(who, text):
+    return SAY, who, text.encode()
+
+
+def control():
+    up = [say(who, '{"event":"ready"}') for who in (SWITCH, CONSOLE, VSOCK, NET, RNG)]
+    up += [say(A, '{"event":"running","us":20000}'), (ACCEPT, 0, b""), (ANSWER, 0, b"up\n"),
+           say(B, '{"event":"running","us":1}')]
+    plain = ["ps", "stats", "events", "logs", "none", "shutdown"]
+    of_vm = ["pause", "resume", "suspend", "wakeup", "restart", "start", "stop"]
+    states = ["paused", "running", "suspended", "running"]
+    moved = [step for cmd, state in zip(of_vm, states)
+             for step in (send(f'{{"id":"x","cmd":"{cmd}","vm":"a"}}'), say(A, f'{{"event":"status","state":"{state}"}}'))]
+    told = [send('{"id":2,"cmd":"tell","name":"s","words":["port","a/net0"]}'),
+            say(SWITCH, '{"event":"told","token":"1","text":"done"}'),
+            send('{"id":3,"cmd":"tell","name":"b/console0","words":["clear"]}'),
+            say(B, '{"event":"told","token":"2","error":"no"}'), (TIME, 0, b"\xff\x7f")]
+    console = [send('{"id":1,"cmd":"console","vm":"a"}'), (ACCEPT, 1, b""), (ANSWER, 1, b"login: "), send("root"),
+               (HANG_UP, 1, b"")]
+    # More than its socket's queue takes, and it accepts none.
+    silent = [step for _ in range(24) for step in (send('{"cmd":"console","vm":"a"}'), (CLOSE, 0, b""))]
+    dial = [send('{"id":1,"cmd":"connect","vm":"a","port":22}'), (ACCEPT, 4, b""), (ANSWER, 0, b"OK 1024\nhello"),
+            send('{"id":1,"cmd":"connect","vm":"a","port":22}', 1), (TIME, 0, b"\xff\x7f")]
+    crashes = [step for _ in range(4) for step in ((END, A, b"\x0b"), (TIME, 0, b"\xff\x7f"),
+                                                   say(A, '{"event":"running","us":1}'))]
+    deaths = [step for who in (CONSOLE, SWITCH, RNG) for step in ((END, who, b"\x88"), say(who, '{"event":"ready"}'))]
+    follow = [send('{"cmd":"logs","follow":true}'), send('{"cmd":"events","follow":true,"name":"a"}'),
+              (LINE, A, b"a: word"), (LINE, RNG, b"word"), say(A, '{"event":"watchdog","n":1,"text":"x","deep":{"a":1}}')]
+    ends = [(END, who, b"\0") for who in (A, B, C, RNG, NET, VSOCK, CONSOLE, SWITCH)]
+    return {
+        "plain": acts(*up, *[send(f'{{"id":1,"cmd":"{cmd}"}}') for cmd in plain], *ends),
+        "vm": acts(*up, *moved, *[send(f'{{"cmd":"{cmd}","vm":"b"}}') for cmd in of_vm]),
+        "missing": acts(*[send(f'{{"cmd":"{cmd}"}}') for cmd in of_vm + ["tell", "kill", "console", "connect"]]),
+        "tell": acts(*up, *told),
+        "stats": acts(*up, send('{"id":1,"cmd":"stats"}'), say(SWITCH, '{"event":"stats","counters":{"frames":1}}'),
+                      say(RNG, '{"event":"stats","counters":7}'), (TIME, 0, b"\xff\x7f")),
+        "console": acts(*up, *console, send('{"cmd":"console-size","vm":"a","cols":80,"rows":25}', 1)),
+        "console-early": acts(send('{"cmd":"console","vm":"b"}'), *up),
+        "console-silent": acts(*up, *silent),
+        "connect": acts(*up, *dial),
+        "kill": acts(*up, send('{"cmd":"kill","name":"a/console0"}'), (END, CONSOLE, b"\x88"), *crashes),
+        "deaths": acts(*up, *deaths, *crashes, *crashes),
+        "follow": acts(*up, *follow),
+        "late": acts(*up[:6], (TIME, 0, b"\xff\x7f"), (END, A, b"\x0c"), (TIME, 0, b"\xff\x7f")),
+        "refuse": acts((REFUSE, 1, b""), (TIME, 0, b"\1\0"), send('{"cmd":"start","vm":"c"}')),
+        "stop": acts(*up, send('{"id":9,"cmd":"stop"}'), *ends, send('{"cmd":"ps"}')),
+        "ask": acts(*up, *[(ASK, 1, bytes([cmd, 0, 0, 5, 1, 6, 0, 2, 6, 4, 9, 4, 2, 1, 2])) for cmd in range(18)]),
+    }
+
+
 def stores():
     guid = bytes(range(16))
     name = "Boot0000".encode("utf-16-le") + b"\0\0"
@@ -176,5 +239,5 @@ def stores():
             + struct.pack("<II", 18, 4) + guid + name}
 
 
-TARGETS = {"board": board, "efistore": stores, "image": images, "jsonl": lines, "line": requests, "vhu-backend": backend,
-           "vhu-frontend": frontend}
+TARGETS = {"board": board, "control": control, "efistore": stores, "image": images, "jsonl": lines, "line": requests,
+           "vhu-backend": backend, "vhu-frontend": frontend}

@@ -452,7 +452,8 @@ static char *console_path(const struct request *rq, struct unit **server)
 void control_console(struct client *cl, const cJSON *id, const char *path)
 {
 	struct err e = { 0 };
-	int fd = fd_unix_connect(path, SOCK_STREAM, &e);
+	/* A process that has stopped accepting must not stop the supervisor, too. */
+	int fd = fd_unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK, &e);
 
 	if (fd < 0)
 		control_refuse(cl, id, "%s", e.msg);
@@ -586,7 +587,7 @@ static void start_dial(const struct request *rq, int fd, unsigned port)
 	c->dials = d;
 	ev_timer_init(rq->s->loop, &d->limit, on_dial_limit, d);
 	ev_timer_set(&d->limit, DIAL_LIMIT);
-	if (fd_nonblock(fd) || vsock_line_send(fd, "CONNECT %u", port) ||
+	if (vsock_line_send(fd, "CONNECT %u", port) ||
 		ev_fd_add(rq->s->loop, &d->watch, fd, EPOLLIN, on_dial, d))
 		dial_refused(d, "the vsock device does not take it");
 }
@@ -609,7 +610,7 @@ static void cmd_connect(const struct request *rq)
 			     : "this VM has no vsock device of ours");
 		return;
 	}
-	fd = fd_unix_connect(path, SOCK_STREAM, &e);
+	fd = fd_unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK, &e);
 	if (fd < 0)
 		control_refuse(rq->client, rq->id, "%s", e.msg);
 	else

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -106,4 +107,13 @@ void logfile_read(const char *path, void (*fn)(void *arg, const char *line), voi
 
 	read_file(old, fn, arg);
 	read_file(path, fn, arg);
+}
+
+void logfile_show(int fd, const char *line, size_t len)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	/* A pipe that is ready takes PIPE_BUF bytes at once, which no line exceeds. */
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT)
+		fd_write_full(fd, line, len);
 }

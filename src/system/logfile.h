@@ -32,3 +32,7 @@ void logfile_close(struct logfile *l);
 int logfile_write(struct logfile *l, const char *line, size_t len);
 /* Passes each line that is kept under this path to fn, oldest first, without its newline. */
 void logfile_read(const char *path, void (*fn)(void *arg, const char *line), void *arg);
+
+/* Writes a line to a descriptor, unless its reader has stopped reading: nobody's terminal may stop
+ * the system. */
+void logfile_show(int fd, const char *line, size_t len);

@@ -99,9 +99,8 @@ static void on_console(void *arg, uint32_t events)
 
 static void connect_console(struct ready *r)
 {
-	r->fd = fd_unix_connect(r->path, SOCK_STREAM, NULL);
-	if (r->fd >= 0 && (fd_nonblock(r->fd) || ev_fd_add(r->u->s->loop, &r->watch, r->fd, EPOLLIN,
-							 on_console, r)))
+	r->fd = fd_unix_connect(r->path, SOCK_STREAM | SOCK_NONBLOCK, NULL);
+	if (r->fd >= 0 && ev_fd_add(r->u->s->loop, &r->watch, r->fd, EPOLLIN, on_console, r))
 		close_fd(&r->fd);
 	if (r->fd < 0)
 		ev_timer_set(&r->again, TRY_AGAIN);
@@ -202,9 +201,9 @@ static void call_guest(struct ready *r)
 {
 	close_watch(&r->fd, &r->watch);
 	r->answer.len = 0;
-	r->fd = fd_unix_connect(r->path, SOCK_STREAM, NULL);
+	r->fd = fd_unix_connect(r->path, SOCK_STREAM | SOCK_NONBLOCK, NULL);
 	if (r->fd >= 0 &&
-		(fd_nonblock(r->fd) || vsock_line_send(r->fd, "CONNECT %u", r->conf->vsock_guest) ||
+		(vsock_line_send(r->fd, "CONNECT %u", r->conf->vsock_guest) ||
 			ev_fd_add(r->u->s->loop, &r->watch, r->fd, EPOLLIN, on_answer, r)))
 		close_fd(&r->fd);
 	ev_timer_set(&r->again, r->fd < 0 ? TRY_AGAIN : TRY_LIMIT);

@@ -3,7 +3,6 @@
 #include "system/supervisor.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,15 +18,6 @@
 /* How long devices may take to end after the last guest. */
 #define END_LIMIT (3000 * MS)
 
-void supervisor_show(int fd, const char *line, size_t len)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	/* A pipe that is ready takes PIPE_BUF bytes at once, which no line exceeds. */
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT)
-		fd_write_full(fd, line, len);
-}
-
 void supervisor_say(struct supervisor *s, const char *fmt, ...)
 {
 	char line[PROC_LINE_MAX];
@@ -39,7 +29,7 @@ void supervisor_say(struct supervisor *s, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(line);
 	line[n] = '\n';
-	supervisor_show(STDOUT_FILENO, line, n + 1);
+	logfile_show(STDOUT_FILENO, line, n + 1);
 }
 
 struct unit *supervisor_find(struct supervisor *s, const char *name)
@@ -155,17 +145,12 @@ static int make_folders(const struct plan *plan, struct err *e)
 	return 0;
 }
 
-static int set_up(struct supervisor *s, struct err *e)
+int supervisor_open(struct supervisor *s, struct err *e)
 {
-	int r = ev_loop_create(&s->loop);
+	int r = plan_make(&s->plan, s->conf, s->run_dir, e);
 
-	if (r)
-		return err_sys(e, r, "cannot create an event loop");
 	ev_timer_init(s->loop, &s->end_timer, on_end_timer, s);
 	ev_task_init(s->loop, &s->look, on_look, s);
-	r = watch_signals(s, e);
-	if (!r)
-		r = plan_make(&s->plan, s->conf, s->run_dir, e);
 	if (!r)
 		r = make_folders(s->plan, e);
 	if (!r)
@@ -184,6 +169,16 @@ static int set_up(struct supervisor *s, struct err *e)
 	if (!r)
 		r = thermal_start(&s->thermal, s, e);
 	return r ? r : notify_open(&s->notify, s, e);
+}
+
+static int set_up(struct supervisor *s, struct err *e)
+{
+	int r = ev_loop_create(&s->loop);
+
+	if (r)
+		return err_sys(e, r, "cannot create an event loop");
+	r = watch_signals(s, e);
+	return r ? r : supervisor_open(s, e);
 }
 
 /* What the host cannot give, each in a line and an event. Where the monitor says it in its log,
@@ -220,7 +215,7 @@ static int isolate(struct supervisor *s, struct err *e)
 	return r;
 }
 
-static void tear_down(struct supervisor *s)
+void supervisor_close(struct supervisor *s)
 {
 	control_close(s->control);
 	s->control = NULL;
@@ -232,11 +227,16 @@ static void tear_down(struct supervisor *s)
 	free(s->units);
 	plan_free(s->plan);
 	isolation_close(s->isolation);
-	if (s->loop) {
+	if (s->look.loop) {
 		ev_timer_stop(&s->end_timer);
 		ev_task_cancel(&s->look);
-		ev_fd_del(&s->signals);
 	}
+}
+
+static void tear_down(struct supervisor *s)
+{
+	supervisor_close(s);
+	ev_fd_del(&s->signals);
 	close_fd(&s->signal_fd);
 	ev_loop_destroy(s->loop);
 }
@@ -252,6 +252,12 @@ static void say_what(struct supervisor *s)
 		s->conf->nmedia, s->conf->nmedia == 1 ? "um" : "a", s->run_dir);
 }
 
+void supervisor_begin(struct supervisor *s)
+{
+	sequence_init(s);
+	ev_task_post(&s->look);
+}
+
 static int run(struct supervisor *s, struct err *e)
 {
 	int r;
@@ -259,8 +265,7 @@ static int run(struct supervisor *s, struct err *e)
 	say_what(s);
 	supervisor_event(s, NULL, "start",
 		event_text(event_text(NULL, "system", s->conf->name), "version", AVP_VERSION));
-	sequence_init(s);
-	ev_task_post(&s->look);
+	supervisor_begin(s);
 	r = ev_run(s->loop);
 	if (r)
 		err_sys(e, r, "the event loop failed");

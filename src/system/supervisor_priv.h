@@ -100,8 +100,13 @@ struct supervisor {
 
 /* supervisor.c */
 
-/* Writes a line unless its reader has stopped reading: nobody's terminal may stop the system. */
-void supervisor_show(int fd, const char *line, size_t len);
+/* All that the system is, with its sockets and logs, but no process; `conf`, `run_dir`, `log` and
+ * `loop` are set. */
+int supervisor_open(struct supervisor *s, struct err *e);
+/* The system starts from the loop, which stops when all has ended. */
+void supervisor_begin(struct supervisor *s);
+/* Also after a failure to open. Does not wait for processes. */
+void supervisor_close(struct supervisor *s);
 /* A line to the user. */
 void supervisor_say(struct supervisor *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

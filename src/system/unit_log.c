@@ -42,7 +42,7 @@ void unit_log_line(struct unit *u, const char *text)
 	else
 		n = snprintf(line, sizeof(line), "%s: %s\n", u->plan->name, text);
 	logfile_write(&u->log, line, (size_t)n);
-	supervisor_show(STDERR_FILENO, line, (size_t)n);
+	logfile_show(STDERR_FILENO, line, (size_t)n);
 	line[n - 1] = 0;
 	control_line(u->s->control, u, line);
 }
