@@ -67,8 +67,12 @@ def ring(index=0, size=4, packed=False):
             + message(13, u64(index), [EVENT]) + message(12, u64(index), [EVENT]) + message(18, state(index, 1)))
 
 
+# MQ, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS: what both sides have.
+PROTOCOL = sum(1 << bit for bit in (0, 3, 5, 9, 12, 13, 15, 16))
+
+
 def backend():
-    hello = (message(1) + message(15) + message(16, u64(0x1F209)) + message(17) + message(3)
+    hello = (message(1) + message(15) + message(16, u64(PROTOCOL)) + message(17) + message(3)
              + message(2, u64(1 << 32 | 1 << 30 | 1 << 28)))
     region = struct.pack("<QQQQ", 0, 1 << 20, 0, 0)
     table = message(5, struct.pack("<II", 1, 0) + region, [MEMORY])
@@ -87,21 +91,35 @@ def backend():
     }
 
 
+WITH_MEMORY, HEADER, HALF, CHANNEL, ENDS = 32, 64, 128, 192, 224
+FEATURES_OK, NEEDS_RESET = 11, 79  # device status with all bits before it
+
+
 def answer(payload, kind=0):
     return bytes([kind, len(payload)]) + payload
 
 
 def frontend():
-    hello = answer(u64(1 << 32 | 1 << 30 | 1 << 34 | 1 << 28))
+    """What a network device's back-end answers, in the order in which a front-end asks."""
+    features = 1 << 32 | 1 << 30 | 1 << 28
+    hello = answer(u64(features))
     ok = answer(u64(0))
-    protocol = answer(u64(1 << 0 | 1 << 3 | 1 << 9 | 1 << 15 | 1 << 16))
+    config = answer(struct.pack("<III", 0, 28, 0) + bytes(28))
+    rest = answer(u64(PROTOCOL)) + ok + answer(u64(3)) + config * 2 + ok * 2 + answer(u64(FEATURES_OK))
+    agreed = hello + rest
+    inflight = answer(struct.pack("<QQHHI", 4096, 0, 3, 4, 0), WITH_MEMORY)
+    changed = answer(struct.pack("<III", 2, VERSION | NEED_REPLY, 0), CHANNEL)
     return {
         "plain": answer(u64(1 << 32)) + ok * 12,
-        "protocol": hello + protocol + answer(u64(1)) + answer(u64(32)) + ok * 20,
-        "inflight": hello + answer(u64(1 << 12 | 1 << 3)) + ok + answer(struct.pack("<QQHHI", 4096, 0, 1, 4, 0)) + ok * 20,
-        "half": hello + answer(u64(0), 128),
-        "header": hello + answer(struct.pack("<II", 5, 0xFFFFFFFF), 64),
-        "refuses": hello + protocol + answer(u64(1)) * 20,
+        "old": hello + answer(u64(0)) + ok * 12,
+        "run": agreed + ok * 40,
+        "inflight": agreed + inflight + ok * 40,
+        "packed": answer(u64(features | 1 << 34)) + rest + inflight + ok * 40,
+        "changed": agreed + inflight + ok * 8 + changed + config + answer(u64(NEEDS_RESET)) + ok * 40,
+        "again": agreed + inflight + ok * 8 + answer(b"", ENDS) + agreed + inflight + ok * 40,
+        "half": hello + answer(u64(0), HALF),
+        "header": hello + answer(struct.pack("<II", 5, 0xFFFFFFFF), HEADER),
+        "refuses": agreed + inflight + answer(u64(1)) * 20,
     }
 
 

@@ -277,20 +277,21 @@ def scmi():
         data = struct.pack(f"<{1 + len(words)}I", message | protocol << 10 | 5 << 18, *words)
         return p.request(0, data, [128])
 
-    def protocol(number):
+    def protocol(number, value=1):
+        """All messages, of each length: one of them is right."""
         def some(p):
             p.second().boot().fill(1, 4, 128).second(False).fill(1, 4, 128)
-            for message in range(3):
-                ask(p, number, message)
-            for message in range(3, 0x15):
-                for words in ((0, 0), (1, 1, 1, 0)):
-                    ask(p, number, message, *words)
+            for message in range(0x15):
+                for words in range(5):
+                    ask(p, number, message, *[value] * words)
                 p.act("RUN", b"\1")
             return p.time(1).second().tell("show").second(False).tell("medium show").fill(1, 4, 128)
         return some
-    seeds = {f"protocol-{n:x}": protocol(n)(Program().boot(size=64)) for n in range(0x10, 0x19)}
-    for setup in (1, 2):
-        seeds |= {f"setup{setup}-{n:x}": protocol(n)(Program(setup).boot(size=64)) for n in range(0x10, 0x19)}
+    seeds = {}
+    for setup in (0, 1, 2):
+        for n in range(0x10, 0x19):
+            for v in (0, 1):
+                seeds[f"setup{setup}-{n:x}-{v}"] = protocol(n, v)(Program(setup).boot(size=64))
     words = ("power gpu off", "clock cam rate 48000000", "voltage vdd level 900000", "perf cpu level 800",
              "perf cpu limits 400 400", "powercap soc cap 2000", "powercap soc power 500", "reset camera reset",
              "sensor cabin value 30", "sensor cabin gone", "shutdown graceful 10s", "suspend", "replay start")

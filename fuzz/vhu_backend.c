@@ -8,6 +8,7 @@
  * Descriptors: bits 0..1 their number, bits 2..3 and 4..5 what they are (memory of 1 MiB, a small
  * one, an eventfd, one end of a socket).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -49,12 +50,14 @@ static int descriptor(unsigned what)
 	}
 }
 
-static void message(int sock, struct ev_loop *loop, struct fuzz_in *in)
+/* False: the back-end has ended the conversation. */
+static bool message(int sock, struct ev_loop *loop, struct fuzz_in *in)
 {
 	uint8_t buf[sizeof(struct vhost_user_hdr) + 1024];
 	struct vhost_user_hdr h = { .request = fuzz_u8(in), .flags = fuzz_u8(in) };
 	unsigned what = fuzz_u8(in), nfds = what & 3;
 	int fds[3];
+	ssize_t ret;
 	size_t len;
 
 	h.size = fuzz_u16(in) % 1024;
@@ -73,9 +76,10 @@ static void message(int sock, struct ev_loop *loop, struct fuzz_in *in)
 	if (!nfds || fds[nfds - 1] >= 0)
 		fd_send(sock, buf, 5, fds, nfds);
 	ev_run_once(loop, 0);
-	fd_send(sock, buf + 5, sizeof(h) + len - 5, NULL, 0);
+	ret = fd_send(sock, buf + 5, sizeof(h) + len - 5, NULL, 0);
 	for (unsigned i = 0; i < nfds; i++)
 		close_fd(&fds[i]);
+	return ret != -EPIPE;
 }
 
 static void talk(struct vdev *dev, struct ev_loop *loop, struct fuzz_in *in)
@@ -88,8 +92,7 @@ static void talk(struct vdev *dev, struct ev_loop *loop, struct fuzz_in *in)
 		return;
 	if (vhu_backend_create(&b, dev, pair[0], NULL, NULL))
 		abort();
-	for (unsigned i = 0; i < MESSAGES && in->left; i++) {
-		message(pair[1], loop, in);
+	for (unsigned i = 0; i < MESSAGES && in->left && message(pair[1], loop, in); i++) {
 		for (unsigned k = 0; k < 3; k++)
 			ev_run_once(loop, 0);
 		while (recv(pair[1], drop, sizeof(drop), MSG_DONTWAIT) > 0)

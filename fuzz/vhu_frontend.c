@@ -6,8 +6,9 @@
  *
  *     again and again   kind u8, length u8, payload
  *
- * Kind: 0..63 a proper header; 64..127 flags and size are the first 8 bytes of the payload;
- * 128..191 half of the answer; 192..255 the connection ends.
+ * Kind: 0..31 a proper header; 32..63 that, and memory of a page with it; 64..127 flags and size
+ * are the first 8 bytes of the payload; 128..191 half of the answer; 192..223 the payload goes into
+ * the back-end's own channel, and the answer is the next one; 224..255 the connection ends.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -23,10 +24,37 @@
 #include "transport/vhost_user_frontend.h"
 #include "virtio/device.h"
 
+#define PAGE	   4096
+#define REQUEST_MS 20
+/* Back-ends that come one after the other, and how long a driver gives them. */
+#define CONNECTIONS 3u
+#define STAY_MS	    10
+
+enum { KIND_MEMORY = 32, KIND_HEADER = 64, KIND_HALF = 128, KIND_CHANNEL = 192, KIND_END = 224 };
+
 struct peer {
 	int listener;
+	int channel;
+	int said_all; /* eventfd */
 	struct fuzz_in in;
 };
+
+static void take(struct peer *p, void *buf, size_t len)
+{
+	memcpy(buf, p->in.p, len);
+	p->in.p += len;
+	p->in.left -= len;
+}
+
+/* What the back-end has to say for itself: any bytes. */
+static void say(struct peer *p, size_t len)
+{
+	uint8_t buf[UINT8_MAX];
+
+	take(p, buf, len);
+	if (p->channel >= 0)
+		send(p->channel, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
 
 /* Sends the next answer to `request`; false: the connection is to end. */
 static bool answer(struct peer *p, int sock, uint32_t request)
@@ -35,20 +63,27 @@ static bool answer(struct peer *p, int sock, uint32_t request)
 	size_t len = min_u64(fuzz_u8(&p->in), p->in.left);
 	struct vhost_user_msg m = { .hdr = { request, VHOST_USER_VERSION | VHOST_USER_REPLY,
 					    (uint32_t)len } };
+	autoclose int memory = -1;
 
-	if (kind >= 192 || (!len && !p->in.left))
+	for (; kind >= KIND_CHANNEL && kind < KIND_END; kind = fuzz_u8(&p->in)) {
+		say(p, len);
+		len = min_u64(fuzz_u8(&p->in), p->in.left);
+		m.hdr.size = (uint32_t)len;
+	}
+	if (kind >= KIND_END || (!len && !p->in.left))
 		return false;
-	if (kind >= 64 && kind < 128) {
+	if (kind >= KIND_HEADER && kind < KIND_HALF) {
 		m.hdr.flags = fuzz_u32(&p->in);
 		m.hdr.size = fuzz_u32(&p->in);
 		len = min_u64(len, p->in.left);
 	}
-	memcpy(m.payload.bytes, p->in.p, len);
-	p->in.p += len;
-	p->in.left -= len;
-	if (kind >= 128)
+	take(p, m.payload.bytes, len);
+	if (kind >= KIND_MEMORY && kind < KIND_HEADER)
+		memory = fd_memfd("inflight", PAGE, 0, NULL);
+	if (kind >= KIND_HALF)
 		len /= 2;
-	return send(sock, &m, sizeof(m.hdr) + len, MSG_NOSIGNAL) > 0 && kind < 128;
+	return fd_send(sock, &m, sizeof(m.hdr) + len, &memory, memory >= 0) >= 0 &&
+	       kind < KIND_HALF;
 }
 
 /* What has no answer of its own, unless one is asked for. */
@@ -69,23 +104,54 @@ static bool has_answer(const struct vhost_user_msg *m)
 	}
 }
 
+/* Keeps the descriptor of the channel. */
+static void keep_channel(struct peer *p, struct vhu_rx *rx)
+{
+	if (rx->msg.hdr.request != VHOST_USER_SET_BACKEND_REQ_FD || rx->nfds != 1)
+		return;
+	close_fd(&p->channel);
+	p->channel = rx->fds[0];
+	rx->fds[0] = -1;
+}
+
+/* One connection, until its answers say that it ends or the front-end ends it. */
+static void talk(struct peer *p, int sock)
+{
+	struct pollfd wait = { .fd = sock, .events = POLLIN };
+	struct vhu_rx rx = { .have = 0 };
+	int n;
+
+	do {
+		n = poll(&wait, 1, -1) < 0 ? -1 : vhu_rx_step(&rx, sock);
+		if (n <= 0)
+			continue;
+		keep_channel(p, &rx);
+		if (has_answer(&rx.msg) && !answer(p, sock, rx.msg.hdr.request))
+			n = -1;
+		vhu_rx_reset(&rx);
+	} while (n >= 0);
+	vhu_rx_reset(&rx);
+	close_fd(&p->channel);
+}
+
 static void *serve(void *arg)
 {
 	struct peer *p = arg;
-	autoclose int sock = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
-	struct vhu_rx rx = { .have = 0 };
 
-	close(p->listener);
-	while (sock >= 0) {
-		struct pollfd wait = { .fd = sock, .events = POLLIN };
-		int n = poll(&wait, 1, -1) < 0 ? -1 : vhu_rx_step(&rx, sock);
+	for (unsigned i = 0; i < CONNECTIONS; i++) {
+		struct pollfd wait = { .fd = p->listener, .events = POLLIN };
+		autoclose int sock = -1;
 
-		if (n < 0 || (n > 0 && has_answer(&rx.msg) && !answer(p, sock, rx.msg.hdr.request)))
+		if (poll(&wait, 1, -1) > 0)
+			sock = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (sock < 0)
 			break;
-		if (n > 0)
-			vhu_rx_reset(&rx);
+		talk(p, sock);
+		if (!p->in.left)
+			fd_event_signal(p->said_all);
 	}
-	vhu_rx_reset(&rx);
+	/* From here on the front-end finds nobody. */
+	shutdown(p->listener, SHUT_RDWR);
 	return NULL;
 }
 
@@ -93,9 +159,10 @@ static void ignore(void *arg)
 {
 }
 
-/* As a transport does it for a driver. */
-static void drive(struct vbackend *b)
+/* As a transport does it for a driver, which uses the device until all answers were given. */
+static void drive(struct vbackend *b, int said_all)
 {
+	struct pollfd stay = { .fd = said_all, .events = POLLIN };
 	autoclose int kick = fd_event(), call = fd_event();
 	struct vb_queue q = { .size = 4,
 		.desc = 0,
@@ -114,6 +181,7 @@ static void drive(struct vbackend *b)
 		b->ops->set_status(b, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER |
 					      VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK);
 		b->ops->config_write(b, 0, config, 1);
+		poll(&stay, 1, STAY_MS);
 		b->ops->queue_stop(b, 0);
 	}
 	b->ops->set_status(b, 0);
@@ -123,15 +191,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	autofree char *path = fuzz_path("backend");
 	struct vhu_frontend_opts opts = {
-		.path = path, .device_id = 4, .connect_ms = 2000, .request_ms = 2000
+		.path = path, .device_id = 1, .connect_ms = 2000, .request_ms = REQUEST_MS
 	};
-	struct peer peer = { .in = { data, size } };
+	autoclose int said_all = fd_event();
+	struct peer peer = { .channel = -1, .said_all = said_all, .in = { data, size } };
 	static struct gm gm;
 	autoclose int ram = fd_memfd("ram", 1u << 20, 0, NULL);
 	struct vbackend *b;
 	pthread_t thread;
 
-	if (!path || ram < 0)
+	if (!path || ram < 0 || said_all < 0)
 		return 0;
 	peer.listener = fd_unix_listen(path, SOCK_STREAM, NULL);
 	gm_clear(&gm);
@@ -140,10 +209,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (peer.listener < 0 || pthread_create(&thread, NULL, serve, &peer))
 		abort();
 	if (!vhu_frontend_create(&b, &opts, &gm, fuzz_log(), NULL)) {
-		drive(b);
+		drive(b, peer.said_all);
 		b->ops->destroy(b);
 	}
+	/* The back-end waits for nobody else. */
+	shutdown(peer.listener, SHUT_RDWR);
 	pthread_join(thread, NULL);
+	close(peer.listener);
 	gm_clear(&gm);
 	return 0;
 }

@@ -16,15 +16,12 @@ static void chip_free(struct i2c_chip *chip)
 	free(chip);
 }
 
-static int find_class(const char *name, const struct i2c_chip_class **cls, struct err *e)
+static const struct i2c_chip_class *find_class(const char *name)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(classes); i++)
-		if (!strcmp(classes[i]->name, name)) {
-			*cls = classes[i];
-			return 0;
-		}
-	return err_set(e, -EINVAL,
-		"there is no simulated chip '%.32s'; there are eeprom, lm75 and registers", name);
+		if (!strcmp(classes[i]->name, name))
+			return classes[i];
+	return NULL;
 }
 
 /* Every address has one owner. */
@@ -47,7 +44,7 @@ static int check_addresses(const struct i2c_bus *bus, const struct i2c_chip *chi
 
 static int make_chip(struct i2c_chip **out, const struct words *w, struct err *e)
 {
-	const struct i2c_chip_class *cls = NULL;
+	const struct i2c_chip_class *cls;
 	struct i2c_chip *chip;
 	uint64_t addr;
 	int r;
@@ -57,9 +54,11 @@ static int make_chip(struct i2c_chip **out, const struct words *w, struct err *e
 			I2C_ADDR_MIN, I2C_ADDR_MAX);
 	if (w->n < 2)
 		return err_set(e, -EINVAL, "what is there? eeprom, lm75 or registers");
-	r = find_class(w->v[1], &cls, e);
-	if (r)
-		return r;
+	cls = find_class(w->v[1]);
+	if (!cls)
+		return err_set(e, -EINVAL,
+			"there is no simulated chip '%.32s'; there are eeprom, lm75 and registers",
+			w->v[1]);
 	chip = calloc(1, cls->size);
 	if (!chip)
 		return err_set(e, -ENOMEM, "out of memory");
