@@ -17,7 +17,8 @@
 #define SECTORS	   (NEIGHBOUR_BLOCK / DRV_BLK_SECTOR)
 #define FRAME	   256u
 #define HEADER	   14u
-#define ETHERTYPE  0x88b5u /* IEEE 802: for local experiments */
+#define DATA	   (HEADER + 4) /* behind the number */
+#define ETHERTYPE  0x88b5u	/* IEEE 802: for local experiments */
 #define NEIGHBOURS 2u
 
 struct neighbour {
@@ -55,13 +56,24 @@ static void use_disk(struct neighbour *n)
 	n->disk += 2;
 }
 
-static void make_frame(uint8_t *f, const struct neighbour *n, unsigned from, uint32_t seed)
+static void make_frame(uint8_t *f, const struct neighbour *n, unsigned from, uint32_t number)
 {
 	cf_copy(f, n->port[!from].mac, 6);
 	cf_copy(f + 6, n->port[from].mac, 6);
 	f[12] = ETHERTYPE >> 8;
 	f[13] = ETHERTYPE & 0xff;
-	cf_pattern(f + HEADER, seed, FRAME - HEADER);
+	__builtin_memcpy(f + HEADER, &number, sizeof(number));
+	cf_pattern(f + DATA, number, FRAME - DATA);
+}
+
+/* A frame that came after it was given up. */
+static bool is_late(const uint8_t *f, uint32_t len, uint32_t number)
+{
+	uint32_t got;
+
+	__builtin_memcpy(&got, f + HEADER, sizeof(got));
+	return len == FRAME && (int32_t)(got - number) < 0 &&
+	       cf_is_pattern(f + DATA, got, FRAME - DATA);
 }
 
 /* Others may send frames, too: only those from the other port count. */
@@ -75,16 +87,16 @@ static bool is_ours(const struct neighbour *n, const uint8_t *f, uint32_t len, u
 static void use_net(struct neighbour *n, unsigned from)
 {
 	uint64_t until = bare_time() + FRAME_NS;
+	uint32_t len, number = (uint32_t)n->frames + from;
 	uint8_t sent[FRAME], got[2048];
-	uint32_t len;
 
-	make_frame(sent, n, from, (uint32_t)n->frames + from);
+	make_frame(sent, n, from, number);
 	if (drv_net_send(&n->port[from], 0, sent, FRAME, until)) {
 		error(n, "a frame cannot be sent");
 		return;
 	}
 	while (!drv_net_recv(&n->port[!from], 0, got, sizeof(got), &len, until)) {
-		if (!is_ours(n, got, len, from))
+		if (!is_ours(n, got, len, from) || is_late(got, len, number))
 			continue;
 		if (len != FRAME || !cf_same(got, sent, FRAME))
 			error(n, "a frame is not what was sent");

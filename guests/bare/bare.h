@@ -87,7 +87,9 @@ void bare_put(const char *s);
 void bare_put_hex(uint64_t v);
 void bare_put_dec(uint64_t v);
 
-/* Nanoseconds since the start; never goes back. */
+/* Nanoseconds since the start; never goes back. With stalls=1 on the command line it does not count
+ * that the computer stood still, so that no time limit passes while nobody could do anything: for
+ * hosts that are frozen, or much too busy, at times. */
 uint64_t bare_time(void);
 /* Sleeps until an interrupt comes, or `until` at the latest. Returns at once if one came since the
  * last call. */

@@ -59,6 +59,9 @@ struct bare_machine {
 	bool psci, psci_smc;
 	bool own_tables;	     /* page tables are ours, not the firmware's */
 	void (*efi_reset)(bool off); /* [opt] */
+	/* Time, as bare_arch_time() has it. */
+	bool stalls;		   /* what the computer stands still does not count */
+	uint64_t seen, due, stood; /* last look, next one at the latest; what did not count */
 };
 
 extern struct bare_machine bare;
@@ -68,6 +71,8 @@ extern struct bare_machine bare;
 /* Called by the start code once the boot protocol's information is in `bare`. */
 void bare_start(void) __attribute__((noreturn));
 void bare_set_cmdline(const char *text, size_t max);
+/* bare_time()'s `until` as bare_arch_time() has it; the guest sleeps until then. */
+uint64_t bare_due(uint64_t until);
 /* RAM of the machine's memory map; parts below 1 MiB and beyond the last free entry are not used.
  */
 void bare_add_ram(uint64_t addr, uint64_t len);

@@ -108,6 +108,6 @@ void bare_wait(uint64_t until)
 	if (irqs.held)
 		return;
 	if (irqs.total == irqs.seen && bare_time() < until)
-		bare_arch_sleep(irqs.seen, until);
+		bare_arch_sleep(irqs.seen, bare_due(until));
 	irqs.seen = irqs.total;
 }

@@ -2,7 +2,8 @@
 /* From the start code to bare_main(): the machine's description, memory, then the end. */
 #include "guests/bare/bare_priv.h"
 
-#define LOW_END UINT64_C(0x100000) /* x86: below are the firmware's and the loader's things */
+#define LOW_END	 UINT64_C(0x100000)  /* x86: below are the firmware's and the loader's things */
+#define STALL_NS UINT64_C(100000000) /* later than expected: the computer stood still */
 
 struct bare_machine bare;
 
@@ -103,6 +104,14 @@ void *bare_map(uint64_t addr, uint64_t len)
 	return len && addr + (len - 1) >= addr ? bare_arch_map(addr, len) : NULL;
 }
 
+/* True if a guest's command line says that its computer stands still at times. */
+static bool may_stall(void)
+{
+	char value[2];
+
+	return bare_word(bare.cmdline, "stalls", value, sizeof(value)) > 0 && value[0] == '1';
+}
+
 void bare_start(void)
 {
 	struct bare_info *info = &bare.info;
@@ -117,6 +126,8 @@ void bare_start(void)
 	bare_arch_describe();
 	find_heap(info);
 	bare_arch_init();
+	bare.stalls = may_stall();
+	bare.seen = bare_arch_time();
 	result = bare_main(info);
 	if (result) {
 		bare_put("bare: main returned ");
@@ -128,7 +139,22 @@ void bare_start(void)
 
 uint64_t bare_time(void)
 {
-	return bare_arch_time();
+	uint64_t now = bare_arch_time(), due = bare.due > bare.seen ? bare.due : bare.seen;
+
+	if (!bare.stalls)
+		return now;
+	if (now > due && now - due > STALL_NS)
+		bare.stood += now - bare.seen;
+	bare.seen = now;
+	bare.due = 0;
+	return now - bare.stood;
+}
+
+uint64_t bare_due(uint64_t until)
+{
+	if (__builtin_add_overflow(until, bare.stood, &bare.due))
+		bare.due = UINT64_MAX;
+	return bare.due;
 }
 
 uint32_t bare_clock_rate(void)
