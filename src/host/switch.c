@@ -15,6 +15,7 @@
 #include "host/switch_priv.h"
 
 #define WAIT_MIN_NS UINT64_C(1000000)
+#define FLOOD_TURN  128u /* frames to several ports that one port may send in WAIT_MIN_NS */
 
 /* A frame in a queue: this, then its bytes. */
 struct queued {
@@ -304,9 +305,25 @@ static inline void egress(struct port *p, const struct net_frame *f, struct tag 
 		enqueue(p, f, tag.pcp, from);
 }
 
+/* A frame to several ports is work for all of them: who has sent a turn of those waits. */
+static bool has_flooded(const struct port *p)
+{
+	return p->flooded >= FLOOD_TURN && p->sw->now_ns - p->flooded_at_ns < WAIT_MIN_NS;
+}
+
+static void count_flooded(struct port *p)
+{
+	if (p->sw->now_ns - p->flooded_at_ns >= WAIT_MIN_NS) {
+		p->flooded_at_ns = p->sw->now_ns;
+		p->flooded = 0;
+	}
+	p->flooded++;
+}
+
 static void flood(struct port *from, const struct net_frame *f, struct tag tag)
 {
 	struct netswitch *s = from->sw;
+	unsigned copies = 0;
 
 	if (!tokens_ready(&from->flood, s->now_ns)) {
 		from->count.drop_flood++;
@@ -314,9 +331,14 @@ static void flood(struct port *from, const struct net_frame *f, struct tag tag)
 	}
 	tokens_take(&from->flood, 1);
 	from->count.rx_flooded++;
-	for (unsigned i = 0; i < s->nports; i++)
-		if (s->ports[i] != from && switch_in_vlan(s->ports[i], tag.vid))
-			egress_any(s->ports[i], f, tag, from->index);
+	for (unsigned i = 0; i < s->nports; i++) {
+		if (s->ports[i] == from || !switch_in_vlan(s->ports[i], tag.vid))
+			continue;
+		egress_any(s->ports[i], f, tag, from->index);
+		copies++;
+	}
+	if (copies > 1)
+		count_flooded(from);
 }
 
 /* The port of an address, or -1. */
@@ -367,6 +389,11 @@ static int ingress(struct netport *end, const struct net_frame *f)
 		switch_refresh(s);
 	if (!tokens_ready(&p->in, s->now_ns)) {
 		wait_for(p, &p->in_timer, &p->in);
+		return -EAGAIN;
+	}
+	if (has_flooded(p)) {
+		if (!p->in_timer.armed)
+			ev_timer_set(&p->in_timer, WAIT_MIN_NS);
 		return -EAGAIN;
 	}
 	tokens_take(&p->in, f->len);

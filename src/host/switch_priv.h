@@ -33,6 +33,8 @@ struct port {
 
 	struct tokens in, out, flood;
 	struct ev_timer in_timer, out_timer;
+	unsigned flooded; /* frames to several ports since then */
+	uint64_t flooded_at_ns;
 	struct fifo queues[PRIORITIES];		       /* by rank, the last one first */
 	uint32_t shares[PRIORITIES][SWITCH_PORTS_MAX]; /* bytes in it, by where they came in */
 	unsigned waiting;			       /* bit set: queue is not empty */

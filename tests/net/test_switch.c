@@ -448,6 +448,27 @@ static void rate_out_queues(struct tap *t)
 	bed_free(b);
 }
 
+/* Without a limit, too: it is held back, not dropped, and others are not. */
+static void floods_take_turns(struct tap *t)
+{
+	struct bed *b = bed_new();
+	unsigned sent = 0;
+
+	bed_start(b, NULL);
+	send(b, 2, 0xff, 3);
+	while (sent < 1000 && !send(b, 0, 0xff, 1))
+		sent++;
+	CHECK(t, sent > 1 && sent < 1000);
+	CHECK_EQ(t, send(b, 0, 3, 1), -EAGAIN);
+	CHECK_EQ(t, send(b, 1, 3, 2), 0);
+	CHECK_EQ(t, send(b, 1, 0xff, 2), 0);
+	CHECK_EQ(t, count(b, 0)->rx_frames, sent);
+	CHECK_EQ(t, count(b, 0)->drop_flood, 0);
+	later(b, S / 1000);
+	CHECK_EQ(t, send(b, 0, 0xff, 1), 0);
+	bed_free(b);
+}
+
 static void flood_rate_limits_storms(struct tap *t)
 {
 	struct bed *b = bed_new();
@@ -566,6 +587,7 @@ int main(void)
 	TAP_RUN(&t, queue_is_shared);
 	TAP_RUN(&t, rate_in_holds_back);
 	TAP_RUN(&t, rate_out_queues);
+	TAP_RUN(&t, floods_take_turns);
 	TAP_RUN(&t, flood_rate_limits_storms);
 	TAP_RUN(&t, static_and_denied);
 	TAP_RUN(&t, bad_configuration);
