@@ -3,7 +3,7 @@
 """kill -9 in a whole system, `avp run` with a bare-metal guest that writes its disk and checks it: of the monitor, of the
 supervisor, and of devices under the real supervisor. The guest says so when a block is not what it must be.
 
-    test_system.py AVP GUEST [KILLS]"""
+    test_system.py AVP GUEST [KILLS [monitor|supervisor|devices]...]"""
 import os
 import random
 import signal
@@ -17,8 +17,11 @@ import tapmain  # noqa: E402
 
 AVP, GUEST = (os.path.abspath(path) for path in sys.argv[1:3])
 KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+PARTS = sys.argv[4:] or ["monitor", "supervisor", "devices"]
 LIMIT = 120  # seconds until something has happened: far more than needed
 STEADY = 5.5  # seconds after which the supervisor takes a death for a first one
+TICK_BLOCKS = 8  # that the guest has written and read back when it says so
+UP_BLOCKS = 64   # that it has read when it says that it is up
 
 SYSTEM = """
 name: faults
@@ -44,6 +47,7 @@ class Lines:
         open(path, "ab").close()
         self.file = open(path, "rb")
         self.part = b""
+        self.checked = 0  # blocks that the guest has read
 
     def take(self):
         self.part += self.file.read()
@@ -51,6 +55,7 @@ class Lines:
         lines = [line.strip().decode("ascii", "replace") for line in lines]
         for line in lines:
             assert "wrong" not in line, f"the guest says: {line}"
+            self.checked += {"tick": TICK_BLOCKS, "up": UP_BLOCKS}.get(line.split(" ")[0], 0)
         return lines
 
 
@@ -127,9 +132,9 @@ class Place:
         assert status == 0, f"avp run ended with {status}"
 
 
-def told(what, times):
+def told(what, times, lines):
     times = sorted(t * 1000 for t in times)
-    print(f"# {what}: {len(times)} kills; back after p50 {times[len(times) // 2]:.0f} "
+    print(f"# {what}: {len(times)} kills, {lines.checked} blocks checked; back after p50 {times[len(times) // 2]:.0f} "
           f"p99 {times[len(times) * 99 // 100]:.0f} max {times[-1]:.0f} ms", flush=True)
 
 
@@ -149,7 +154,7 @@ def test_monitor(folder):
         assert after == before, f"devices were started again: {before} {after}"
         place.says("tick")
         place.stop()
-    told("monitor", times)
+    told("monitor", times, place.lines)
 
 
 def test_supervisor(folder):
@@ -167,11 +172,12 @@ def test_supervisor(folder):
             while any(os.path.exists(f"/proc/{pid}") for pid in pids.values()):
                 assert time.monotonic() < begun + LIMIT, f"still there: {pids}"
                 time.sleep(0.001)
+            place.lines.take()  # what the guest said before
             place.start()
             place.says("tick")
             times.append(time.monotonic() - begun)
         place.stop()
-    told("supervisor", times)
+    told("supervisor", times, place.lines)
 
 
 def test_devices(folder):
@@ -191,11 +197,11 @@ def test_devices(folder):
             next_time[name] = time.monotonic() + STEADY
         assert place.pids()["monitor"] == monitor
         place.stop()
-    told("devices, until the guest's second tick", times)
+    told("devices, until the guest's second tick", times, place.lines)
 
 
 if __name__ == "__main__":
     if not os.path.exists("/dev/kvm"):
         print("1..0 # SKIP no /dev/kvm")
         sys.exit(0)
-    sys.exit(tapmain.main([test_monitor, test_supervisor, test_devices]))
+    sys.exit(tapmain.main([globals()[f"test_{part}"] for part in PARTS]))
