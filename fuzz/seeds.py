@@ -301,6 +301,10 @@ def scmi():
     return layouts(protocol(0x14)) | seeds | {"tell": tells}
 
 
+# Which the device gives to programs of the host.
+HOST_PORTS = ((1 << 30) + 1, (1 << 30) + 2)
+
+
 def vsock():
     def pkt(op, dst=2, dst_port=80, src=3, kind=1, data=b"", flags=0, port=1000):
         return struct.pack("<QQIIIHHIII", src, dst, port, dst_port, len(data), kind, op, flags, 65536, 0) + data
@@ -311,12 +315,27 @@ def vsock():
         p.host(b"\2\0to the guest").run().host(b"\3\0").request(1, pkt(7)).request(1, pkt(6)).run()
         p.request(1, pkt(4, flags=3)).run().host(b"\5\0").run().fill(0, 6, 200)
         p.host(b"\0\1").host(b"\2\1CONNECT 22\n").run()
-        p.request(1, pkt(2, dst_port=1 << 30, port=22)).request(1, pkt(2, dst_port=49152, port=22)).run()
+        for port in HOST_PORTS:
+            p.request(1, pkt(2, dst_port=port, port=22)).run()
         p.host(b"\2\1hello").run().host(b"\4\1").run().time(3000)
         p.request(1, pkt(1, 4, 90)).run().second().request(1, pkt(2, 3, 1000, 4, port=90)).run().second(False)
         p.request(1, pkt(5, 4, 90, data=b"guest to guest")).run().request(1, pkt(3, 4, 90)).run()
-        p.act("HOST", b"").second().host(b"\1\2").host(b"\2\2CONNECT 23").run().second(False)
-        return p.request(1, pkt(2, kind=2, port=23)).fill(0, 4, 100).time(10000)
+        messages(p.fill(0, 6, 200))
+        return p.fill(0, 4, 100).time(10000)
+
+    def messages(p):
+        """Connections of type SEQPACKET: with the other guest, and with a program of the host."""
+        p.second().fill(0, 6, 200).second(False).request(1, pkt(1, 4, 91, kind=2)).run()
+        p.second().request(1, pkt(2, 3, 1000, 4, port=91, kind=2)).run().second(False)
+        for flags in (0, 1, 3):
+            p.request(1, pkt(5, 4, 91, kind=2, data=b"message", flags=flags)).run()
+        p.request(1, pkt(5, 4, 91, kind=2, flags=3)).second().request(1, pkt(6, 3, 1000, 4, port=91, kind=2)).run()
+        p.host(b"\1\2").host(b"\2\2CONNECT 23\n").run().second(False)
+        for port in HOST_PORTS:
+            p.request(1, pkt(2, dst_port=port, port=23, kind=2)).run()
+        p.second().host(b"\2\2a message").run().host(b"\4\2").run().second(False)
+        for port in HOST_PORTS:
+            p.request(1, pkt(5, dst_port=port, port=23, kind=2, data=b"an answer", flags=1)).run()
     return layouts(some) | {"setup1": some(Program(1).boot())}
 
 
