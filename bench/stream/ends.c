@@ -6,13 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "devices/vsock.h"
+#include "drivers/ring.h"
 #include "vhud.h"
 
-#define SENDS	  8u	  /* messages on their way into the device */
+#define SENDS	  4u	  /* messages on their way into the device */
 #define PAGE	  4096u	  /* a console's receive buffer, as Linux has it */
 #define PAGES	  64u	  /* of them */
 #define BUF_ALLOC 262144u /* a socket's receive buffer, as Linux has it */
@@ -84,12 +87,24 @@ struct end *end_fd(int fd)
 struct queues {
 	struct vhud *d;
 	unsigned rxq, txq;
+	int rx_used, tx_used; /* epoll: the device used buffers */
 	uint8_t *out[SENDS];
 	unsigned sent; /* messages handed to the device */
 	unsigned done; /* and those it is done with */
 	uint8_t *held; /* what get() returned last */
 	uint32_t room; /* bytes of a receive buffer */
 };
+
+/* An interrupt is an edge, as a real one: nothing has to be read for the next one to come. */
+static int used_watch(const struct queues *q, unsigned vq)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, vhud_call_fd(q->d, vq), &ev))
+		die("watching for interrupts", -errno);
+	return fd;
+}
 
 static void queues_open(
 	struct queues *q, const char *path, unsigned rxq, unsigned nqueues, uint16_t size)
@@ -103,6 +118,8 @@ static void queues_open(
 	q->txq = rxq + 1;
 	if (!q->d || vhud_start(q->d, &opts))
 		die("starting the device", 0);
+	q->rx_used = used_watch(q, q->rxq);
+	q->tx_used = used_watch(q, q->txq);
 }
 
 static void *queues_alloc(struct queues *q, size_t len)
@@ -112,6 +129,33 @@ static void *queues_alloc(struct queues *q, size_t len)
 	if (!p)
 		die("guest memory is used up", 0);
 	return p;
+}
+
+/* As a guest does it: without a look at whether the notification can be taken. */
+static void kick(struct queues *q, unsigned vq)
+{
+	if (drv_ring_publish(vhud_ring(q->d, vq)))
+		fd_event_signal(vhud_kick_fd(q->d, vq));
+}
+
+/* Takes a buffer that the device used, and waits for one if `used` is not -1. */
+static bool take(struct queues *q, unsigned vq, int used, void **buf, uint32_t *len)
+{
+	struct drv_ring *ring = vhud_ring(q->d, vq);
+	struct epoll_event ev;
+	int ret;
+
+	for (;;) {
+		ret = drv_ring_get(ring, buf, len);
+		if (ret < 0)
+			die("a used ring is wrong", 0);
+		if (ret || used < 0)
+			return ret;
+		if (drv_ring_enable_interrupts(ring, 0))
+			continue;
+		if (epoll_wait(used, &ev, 1, -1) < 1)
+			die("waiting for an interrupt", -errno);
+	}
 }
 
 static void post(struct queues *q, uint8_t *buf)
@@ -127,22 +171,17 @@ static void post_all(struct queues *q, unsigned n, uint32_t room)
 	q->room = room;
 	for (unsigned i = 0; i < n; i++)
 		post(q, queues_alloc(q, room));
-	vhud_kick(q->d, q->rxq);
+	kick(q, q->rxq);
 }
 
-/* Waits until the device has taken a message, and takes note of all it has taken. */
-static void reap(struct queues *q, int timeout_ms)
-{
-	for (; vhud_wait(q->d, q->txq, NULL, NULL, timeout_ms) == 1; timeout_ms = 0)
-		q->done++;
-	if (timeout_ms)
-		die("the device does not take a message", 0);
-}
-
-/* The place of the next message. */
+/* The place of the next message, once there is one. */
 static uint8_t *next_out(struct queues *q)
 {
-	reap(q, q->sent - q->done == SENDS ? VHUD_TIMEOUT_MS : 0);
+	void *buf;
+	uint32_t len;
+
+	while (take(q, q->txq, q->sent - q->done == SENDS ? q->tx_used : -1, &buf, &len))
+		q->done++;
 	return q->out[q->sent % SENDS];
 }
 
@@ -152,22 +191,19 @@ static void send_out(struct queues *q, size_t len)
 
 	if (vhud_add(q->d, q->txq, &iov, 1, 0, NULL))
 		die("sending", 0);
-	vhud_kick(q->d, q->txq);
+	kick(q, q->txq);
 }
 
 /* The next buffer that came; the one before goes back to the device. */
-static uint32_t next_in(struct queues *q)
+static uint8_t *next_in(struct queues *q, uint32_t *len)
 {
-	uint32_t len;
 	void *buf;
 
 	if (q->held)
 		post(q, q->held);
-	vhud_kick(q->d, q->rxq);
-	if (vhud_wait(q->d, q->rxq, &buf, &len, VHUD_TIMEOUT_MS) != 1)
-		die("nothing arrives", 0);
-	q->held = buf;
-	return len;
+	kick(q, q->rxq);
+	take(q, q->rxq, q->rx_used, &buf, len);
+	return q->held = buf;
 }
 
 /* The console device. */
@@ -190,9 +226,9 @@ static void console_put(struct end *e, size_t len)
 static size_t console_get(struct end *e, uint8_t **data)
 {
 	struct queues *q = &container_of(e, struct console_end, end)->q;
-	uint32_t len = next_in(q);
+	uint32_t len;
 
-	*data = q->held;
+	*data = next_in(q, &len);
 	return len;
 }
 
@@ -239,14 +275,16 @@ static void vsock_send(struct vsock_end *v, uint8_t *buf, uint16_t op, uint32_t 
 }
 
 /* The next packet but questions about credit, which are answered; its operation. */
-static unsigned vsock_packet(struct vsock_end *v, uint32_t *len)
+static unsigned vsock_packet(struct vsock_end *v, uint8_t **data, uint32_t *len)
 {
 	struct vsock_hdr h;
 
 	for (;;) {
-		uint32_t used = next_in(&v->q);
+		uint32_t used;
+		uint8_t *packet = next_in(&v->q, &used);
 
-		memcpy(&h, v->q.held, HDR);
+		memcpy(&h, packet, HDR);
+		*data = packet + HDR;
 		if (used != HDR + h.len || h.dst_port != 1 || h.src_port != v->port)
 			die("a packet is damaged", 0);
 		v->peer_alloc = h.buf_alloc;
@@ -260,9 +298,10 @@ static unsigned vsock_packet(struct vsock_end *v, uint32_t *len)
 
 static void vsock_expect(struct vsock_end *v, unsigned op)
 {
+	uint8_t *data;
 	uint32_t len;
 
-	if (vsock_packet(v, &len) != op)
+	if (vsock_packet(v, &data, &len) != op)
 		die("a packet of another kind is here", 0);
 }
 
@@ -291,11 +330,10 @@ static size_t vsock_get(struct end *e, uint8_t **data)
 	/* Linux tells the credit when less than a largest packet is left of it. */
 	if (BUF_ALLOC - (v->received - v->told) < END_MESSAGE)
 		vsock_send(v, next_out(&v->q), VSOCK_OP_CREDIT_UPDATE, 0);
-	while ((op = vsock_packet(v, &len)) != VSOCK_OP_RW)
+	while ((op = vsock_packet(v, data, &len)) != VSOCK_OP_RW)
 		if (op != VSOCK_OP_CREDIT_UPDATE)
 			die("a packet of another kind is here", 0);
 	v->received += len;
-	*data = v->q.held + HDR;
 	return len;
 }
 

@@ -183,6 +183,16 @@ int fd_unix_connect(const char *path, int type, struct err *e)
 	return steal_fd(&fd);
 }
 
+void fd_raise_send_buffer(int sock, int bytes)
+{
+	int has = 0;
+	socklen_t len = sizeof(has);
+
+	/* The kernel keeps twice what it is told, for its own use. */
+	if (!getsockopt(sock, SOL_SOCKET, SO_SNDBUF, &has, &len) && has / 2 < bytes)
+		setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 /* Room for the control message of FD_PASS_MAX descriptors, aligned as cmsghdr needs it. */
 union fd_control {
 	char buf[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];

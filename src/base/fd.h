@@ -36,6 +36,10 @@ int fd_pread_full(int fd, void *buf, size_t len, uint64_t offset);
 int fd_unix_listen(const char *path, int type, struct err *e);
 int fd_unix_connect(const char *path, int type, struct err *e);
 
+/* Gives a socket room for `bytes` on their way to its peer, or as much as the host allows
+ * (net.core.wmem_max); never less than it had. */
+void fd_raise_send_buffer(int sock, int bytes);
+
 /* One sendmsg() with `nfds` descriptors attached; returns bytes sent or -errno. Never waits,
  * whatever mode the socket is in: a peer that has the same socket could change it. */
 ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds);

@@ -42,3 +42,12 @@ size_t iov_copy(struct iov_iter *dst, struct iov_iter *src, size_t len);
 unsigned iov_take(struct iov_iter *it, size_t len, struct iovec *out, unsigned max, size_t *taken);
 
 size_t iov_len(const struct iovec *iov, unsigned n);
+
+/* Bytes for which the next read of a stream had better have room, after one that got `got` of
+ * `room` where `expected` were: one that filled its room twice has more, it seems. */
+static inline size_t iov_expect(size_t expected, size_t room, size_t got)
+{
+	if (got == room)
+		return expected >= room ? 4 * room : room;
+	return got ? got : expected / 2;
+}

@@ -43,8 +43,10 @@ enum { CONTROL_RX = 2, CONTROL_TX = 3, PORT0_QUEUES = 2, CONTROL_QUEUES = 4 };
 /* Chains of one queue before other work of the loop gets a turn, and buffers of one call. */
 #define TURN_MAX 256
 #define IOV_CALL 64u
-/* Buffers of the guest that one read fills. */
-#define IN_BATCH 16u
+/* Buffers of the guest that one call fills or sends, and bytes that it sends. */
+#define IN_BATCH  64u
+#define OUT_BATCH 64u
+#define OUT_BYTES 262144u
 
 struct console_config {
 	le16 cols, rows;
@@ -75,8 +77,7 @@ struct port {
 	unsigned due;
 	bool added;	 /* the driver was told of it */
 	bool guest_open; /* a program of the guest has it open */
-	unsigned filled; /* inputs that filled all the room they had: after two there is more, it
-			    seems */
+	size_t expected; /* bytes for which the next read takes buffers */
 	/* Output that is not all sent yet, for a host side that takes no more now. */
 	struct vq_chain *out;
 	struct iov_iter out_rest;
@@ -128,29 +129,24 @@ static struct vq *running(const struct console *con, unsigned q)
 
 /* Data. */
 
-/* Sends what there is room for of p->out. True if that is all. */
-static bool send_out(struct port *p)
-{
-	struct iovec iov[IOV_CALL];
-	size_t taken, room;
+/* Output for one call: of buffers that end with it, and maybe the beginning of another. */
+struct out {
+	struct vq_chain *done[OUT_BATCH];
 	unsigned n;
-
-	while ((room = chardev_room(p->cd)) &&
-		(n = iov_take(&p->out_rest, room, iov, IOV_CALL, &taken))) {
-		chardev_write(p->cd, iov, n);
-		p->con->out_bytes += taken;
-	}
-	return !iov_iter_left(&p->out_rest);
-}
+	struct iovec iov[IOV_CALL];
+	unsigned niov;
+	size_t len;
+};
 
 /* The next output, or what is left of the last one. False: there is none, or it is no good. */
-static bool next_out(struct port *p, struct vq *vq, unsigned q)
+static bool next_out(struct port *p, struct vq *vq, unsigned q, const struct out *o)
 {
 	struct vq_chain *chain;
 
 	if (p->out)
 		return true;
-	if (vq_pop_or_kick(vq, &chain) != 1)
+	/* While there is something to send, no kick is wanted. */
+	if ((o->n ? vq_pop(vq, &chain) : vq_pop_or_kick(vq, &chain)) != 1)
 		return false;
 	if (chain->n_in) {
 		vdev_broken(&p->con->dev, q, "a device-writable buffer in a transmitq (5.3.6.1)");
@@ -161,21 +157,43 @@ static bool next_out(struct port *p, struct vq *vq, unsigned q)
 	return true;
 }
 
+/* Takes output as far as there is room for it. False: there is none now. */
+static bool out_take(struct port *p, struct vq *vq, unsigned q, struct out *o)
+{
+	size_t room = min_u64(chardev_room(p->cd), OUT_BYTES), taken;
+
+	o->n = o->niov = 0;
+	o->len = 0;
+	while (o->len < room && o->niov < IOV_CALL && o->n < OUT_BATCH && next_out(p, vq, q, o)) {
+		o->niov += iov_take(
+			&p->out_rest, room - o->len, o->iov + o->niov, IOV_CALL - o->niov, &taken);
+		o->len += taken;
+		if (iov_iter_left(&p->out_rest))
+			break;
+		o->done[o->n++] = p->out;
+		p->out = NULL;
+	}
+	return o->n || o->len;
+}
+
 /* Output of the guest: taken at once, unless it goes to a line, which takes its time. */
 static void serve_tx(struct port *p)
 {
 	struct console *con = p->con;
 	unsigned q = port_rxq(p) + 1, n = 0;
 	struct vq *vq = running(con, q);
+	struct out o;
 
 	if (!vq)
 		return;
-	for (; n < TURN_MAX && next_out(p, vq, q) && send_out(p); n++) {
-		vq_push(vq, p->out, 0);
-		p->out = NULL;
+	for (; n < TURN_MAX && out_take(p, vq, q, &o); n += o.n) {
+		chardev_write(p->cd, o.iov, o.niov);
+		con->out_bytes += o.len;
+		for (unsigned i = 0; i < o.n; i++)
+			vq_push(vq, o.done[i], 0);
 	}
 	vq_flush(vq);
-	if (n == TURN_MAX)
+	if (n >= TURN_MAX)
 		ev_task_post(&con->work);
 }
 
@@ -211,8 +229,7 @@ static bool in_add(struct in *in, struct vq_chain *chain)
 	return true;
 }
 
-/* Takes a buffer, or several if the last reads filled what they had. False: there is none, or it is
- * no good. */
+/* Takes a buffer, and more if as much is expected. False: there is none, or it is no good. */
 static bool in_take(struct port *p, struct vq *vq, struct in *in)
 {
 	struct vq_chain *chain;
@@ -226,7 +243,7 @@ static bool in_take(struct port *p, struct vq *vq, struct in *in)
 			"a device-readable or empty buffer in a receiveq (5.3.6.1)");
 		return false;
 	}
-	while (p->filled >= 2 && in->n < IN_BATCH && vq_pop(vq, &chain) == 1) {
+	while (in->total < p->expected && in->n < IN_BATCH && vq_pop(vq, &chain) == 1) {
 		if (in_add(in, chain))
 			continue;
 		vq_rewind(vq, chain);
@@ -264,7 +281,7 @@ static void serve_rx(struct port *p)
 		size_t len = chardev_read(p->cd, in.iov, in.niov);
 
 		p->con->in_bytes += len;
-		p->filled = len == in.total ? p->filled + 1 : 0;
+		p->expected = iov_expect(p->expected, in.total, len);
 		in_push(&in, vq, len);
 	}
 	vq_flush(vq);

@@ -29,7 +29,7 @@
 /* Packets of one queue before other work of the loop gets a turn. */
 #define TURN_MAX 256
 /* Buffers of the guest that one call fills, and their pieces. */
-#define RX_BATCH 32u
+#define RX_BATCH 64u
 #define RX_IOV	 64u
 /* RST packets beyond those of existing connections. */
 #define RST_SPARE 64
@@ -250,7 +250,7 @@ static int rx_from_conn(struct vsock *vs, struct vsock_pkt *pkt, struct iov_iter
 		return 0;
 	}
 	if (r >= 0 && vsock_conn_more(c))
-		vsock_conn_ready(c);
+		vsock_conn_queue(c);
 	return r;
 }
 
@@ -435,7 +435,7 @@ static void vsock_kick(struct vdev *dev, unsigned q)
 	if (q == VSOCK_TXQ)
 		serve_tx(vs);
 	else if (q == VSOCK_RXQ)
-		serve_rx(vs);
+		vsock_wake(vs); /* after the other kicks of this round, which may bring credit */
 	else
 		serve_event(vs);
 }

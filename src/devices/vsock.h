@@ -96,8 +96,7 @@ struct vsock_conn {
 
 	bool readable;	 /* the socket may have data */
 	bool writable;	 /* the socket may take data; else it is watched for that */
-	unsigned filled; /* reads that filled all the room they had: after two there is more, it
-			    seems */
+	size_t expected; /* bytes for which the next read had better have room */
 	bool hup;	 /* the host's end closed both ways */
 	bool rdhup;	 /* the host's end will send no more */
 
@@ -195,8 +194,10 @@ void vsock_conn_set_state(struct vsock_conn *c, enum vsock_state state);
 void vsock_conn_free(struct vsock_conn *c);
 /* The same, and an RST to the guest if it knows of the connection. */
 void vsock_conn_reset(struct vsock_conn *c);
-/* The guest may be told: puts it in vs->ready. */
+/* The guest may be told: puts it in vs->ready, and has that served soon. */
 void vsock_conn_ready(struct vsock_conn *c);
+/* The same for a caller who serves vs->ready. */
+void vsock_conn_queue(struct vsock_conn *c);
 /* A packet of the guest, with its payload. May free the connection. */
 void vsock_conn_packet(struct vsock_conn *c, const struct vsock_pkt *pkt, struct iov_iter *data);
 /* Bytes of payload for which there had better be room in vsock_conn_next(), 0: any will do. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "devices/vsock.h"
 
@@ -19,7 +20,7 @@
 /* A socket that takes all is not watched for room: whatever its reader takes would wake us. */
 #define EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 /* Bytes of a stream to the guest in one call. */
-#define BURST_MAX (2 * VSOCK_PACKET_MAX)
+#define BURST_MAX (4 * VSOCK_PACKET_MAX)
 /* The top bit of an entry in `bounds`: the message ends a record. */
 #define BOUND_EOR 0x80000000u
 
@@ -73,7 +74,7 @@ static void conn_unkey(struct vsock_conn *c)
 	c->keyed = false;
 }
 
-void vsock_conn_ready(struct vsock_conn *c)
+void vsock_conn_queue(struct vsock_conn *c)
 {
 	struct vsock *vs = c->vs;
 
@@ -83,7 +84,12 @@ void vsock_conn_ready(struct vsock_conn *c)
 	c->next_ready = NULL;
 	*vs->ready_end = c;
 	vs->ready_end = &c->next_ready;
-	vsock_wake(vs);
+}
+
+void vsock_conn_ready(struct vsock_conn *c)
+{
+	vsock_conn_queue(c);
+	vsock_wake(c->vs);
 }
 
 static void conn_unready(struct vsock_conn *c)
@@ -133,6 +139,8 @@ struct vsock_conn *vsock_conn_new(struct vsock *vs, int fd, unsigned type, enum 
 	}
 	c->vs = vs;
 	c->fd = fd;
+	/* Then what the guest has credit for fits, and nobody waits for room in between. */
+	fd_raise_send_buffer(fd, (int)vs->buffer);
 	c->key.type = (uint16_t)type;
 	ev_timer_init(vs->dev.loop, &c->timer, conn_late, c);
 	if (ev_fd_add(vs->dev.loop, &c->watch, fd, EVENTS, conn_event, c) < 0) {
@@ -226,7 +234,7 @@ static int conn_send_failed(struct vsock_conn *c, int error)
 		log_warn(c->vs->dev.log,
 			"connection of guest port %u reset: a message is larger than the host "
 			"socket's "
-			"send buffer (net.core.wmem_default)",
+			"send buffer (net.core.wmem_max)",
 			c->key.guest_port);
 	if (error != -EPIPE && error != -ECONNRESET)
 		return error;
@@ -449,7 +457,7 @@ static void conn_eof(struct vsock_conn *c)
 /* After a failed read: 0 if there is just nothing, or -errno. */
 static int conn_read_failed(struct vsock_conn *c)
 {
-	c->filled = 0;
+	c->expected /= 2;
 	if (errno == EINTR)
 		return 0;
 	c->readable = false;
@@ -490,7 +498,7 @@ static int read_stream(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_i
 	/* A short read means empty, and the edge of what comes later is still to come. */
 	if ((size_t)n < taken && !c->rdhup)
 		c->readable = false;
-	c->filled = (size_t)n == taken ? c->filled + 1 : 0;
+	c->expected = iov_expect(c->expected, taken, (size_t)n);
 	pkt->len = (uint32_t)n;
 	return 1;
 }
@@ -559,10 +567,10 @@ static int read_message(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_
 size_t vsock_conn_wants(const struct vsock_conn *c)
 {
 	/* Where others wait for their turn, one packet is one turn. */
-	if (c->filled < 2 || c->next_ready || c->due || c->key.type != VIRTIO_VSOCK_TYPE_STREAM ||
+	if (c->next_ready || c->due || c->key.type != VIRTIO_VSOCK_TYPE_STREAM ||
 		!conn_wants_read(c))
 		return 0;
-	return min_u64(guest_room(c), BURST_MAX);
+	return min_u64(min_u64(guest_room(c), c->expected), BURST_MAX);
 }
 
 static int conn_read(struct vsock_conn *c, struct vsock_pkt *pkt, struct iov_iter *room)

@@ -21,6 +21,8 @@
 /* Input that waits for the guest, and output that waits for a terminal device. */
 #define INPUT_MAX 16384u
 #define TTY_RING  1024u
+/* Output that a program has not read yet, apart from what can be shown again. */
+#define SEND_BUFFER 262144
 
 const char *const chardev_kinds[] = { "socket", "pty", "file", "stdio", "null", "tty", NULL };
 
@@ -54,7 +56,7 @@ struct chardev {
 	struct fifo input;
 	struct end *ends;
 	unsigned nends;
-	struct end *direct; /* has input, which is not in `input` yet; during events.input() */
+	struct end *direct; /* has input, which the owner reads into his own buffers */
 	int files[2];	    /* what all output is appended to, -1: unused */
 	struct log_limit file_failed;
 	int listener, size_sock;
@@ -133,11 +135,17 @@ static void watch_set(struct end *d, struct ev_fd *w, int fd, uint32_t events, e
 		ev_fd_add(d->cd->loop, w, fd, events, fn, d);
 }
 
+/* Input that waits for the owner needs no further notice, unless it is the last. */
+static uint32_t wait_for(const struct end *d)
+{
+	return d->cd->direct == d ? EPOLLRDHUP : EPOLLIN;
+}
+
 /* Watches for what is wanted now: input while there is room, output while it is blocked. */
 static void end_watch(struct end *d)
 {
 	bool room = fifo_free(&d->cd->input);
-	uint32_t in = room && !d->in_over ? EPOLLIN : 0;
+	uint32_t in = room && !d->in_over ? wait_for(d) : 0;
 	uint32_t out = d->blocked ? EPOLLOUT : 0;
 
 	if (d->in != d->out) {
@@ -161,6 +169,8 @@ static void end_remove(struct end *d)
 	while (*p != d)
 		p = &(*p)->next;
 	*p = d->next;
+	if (d->cd->direct == d)
+		d->cd->direct = NULL;
 	d->cd->nends--;
 	ev_fd_del(&d->watch);
 	ev_fd_del(&d->watch_out);
@@ -232,40 +242,47 @@ static void end_send(struct end *d, const struct iovec *iov, unsigned n)
 	}
 }
 
-/* Lets the owner read into the guest's buffers at once, which saves a copy. True if he had no room
- * for all that there may be. */
+/* Lets the owner read into the guest's buffers at once, which saves a copy. What he has no room for
+ * stays in a socket. False: there may be more, and it is to be read here. */
 static bool end_offer(struct end *d)
 {
 	struct chardev *cd = d->cd;
-	bool left;
 
 	cd->direct = d;
+	d->failed = false;
 	cd->events.input(cd->events.arg);
-	left = cd->direct;
+	if (!cd->direct || cd->kind == CHARDEV_SOCKET)
+		return true;
 	cd->direct = NULL;
-	return left;
+	return false;
 }
 
-/* What is at hand, as read(2) says, for an owner that reads in events.input(). */
+/* What is at hand, as read(2) says. */
 static size_t direct_read(struct chardev *cd, const struct iovec *iov, unsigned n)
 {
 	struct end *d = cd->direct;
 	ssize_t got = readv(d->in, iov, (int)n);
 
 	d->failed = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
-	if (got <= 0 || (size_t)got < iov_len(iov, n))
+	if (got <= 0 || (size_t)got < iov_len(iov, n)) {
 		cd->direct = NULL;
+		if (d->watch.events != EPOLLIN)
+			end_watch(d);
+	}
 	return got > 0 ? (size_t)got : 0;
 }
 
 /* Takes input as far as there is room. False: the program is gone. */
-static bool end_receive(struct end *d)
+static bool end_receive(struct end *d, bool last)
 {
-	struct fifo *f = &d->cd->input;
+	struct chardev *cd = d->cd;
+	struct fifo *f = &cd->input;
 	struct iovec iov[2];
 	ssize_t n;
 
-	if (!fifo_used(f) && d->cd->events.input && !end_offer(d))
+	if (last && cd->direct == d)
+		cd->direct = NULL;
+	else if (!fifo_used(f) && cd->events.input && !cd->direct && end_offer(d))
 		return !d->failed;
 	if (!fifo_free(f))
 		return true;
@@ -273,7 +290,7 @@ static bool end_receive(struct end *d)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	fifo_filled(f, (size_t)n);
-	ev_task_post(&d->cd->task);
+	ev_task_post(&cd->task);
 	return n > 0;
 }
 
@@ -282,13 +299,13 @@ static void pty_check(struct chardev *cd);
 static void end_event(void *arg, uint32_t events)
 {
 	struct end *d = arg;
-	bool hup = events & (EPOLLHUP | EPOLLERR);
+	bool hup = events & (EPOLLHUP | EPOLLERR), last = hup || (events & EPOLLRDHUP);
 
 	if (events & EPOLLOUT) {
 		d->blocked = false;
 		ev_task_post(&d->cd->task);
 	}
-	if ((hup || (events & EPOLLIN)) && !d->in_over && !end_receive(d)) {
+	if ((last || (events & EPOLLIN)) && !d->in_over && !end_receive(d, last)) {
 		if (d->cd->kind == CHARDEV_PTY) {
 			pty_check(d->cd);
 			return;
@@ -352,7 +369,7 @@ static void report(void *arg)
 	if (attached != cd->was_attached && cd->events.attached)
 		cd->events.attached(cd->events.arg, attached);
 	cd->was_attached = attached;
-	if (fifo_used(&cd->input) && cd->events.input)
+	if (chardev_has_input(cd) && cd->events.input)
 		cd->events.input(cd->events.arg);
 	if (cd->events.room && chardev_room(cd) && chardev_room(cd) < SIZE_MAX)
 		cd->events.room(cd->events.arg);
@@ -377,6 +394,7 @@ static void listener_event(void *arg, uint32_t events)
 
 	if (fd < 0)
 		return;
+	fd_raise_send_buffer(fd, SEND_BUFFER);
 	if (cd->nends >= CHARDEV_ATTACHED_MAX) {
 		log_warn(cd->log, "%s: refused, %u programs are attached already", cd->path,
 			CHARDEV_ATTACHED_MAX);

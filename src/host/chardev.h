@@ -93,8 +93,8 @@ void chardev_close(struct chardev *cd);
 size_t chardev_room(const struct chardev *cd);
 /* Output of the guest; never blocks. */
 void chardev_write(struct chardev *cd, const struct iovec *iov, unsigned n);
-/* Input for the guest: the bytes read, 0 if there are none. From inside events.input() it comes
- * straight from the program where that is possible. */
+/* Input for the guest: the bytes read, 0 if there are none. It comes straight from the program
+ * where that is possible, so that large buffers save copies and calls. */
 size_t chardev_read(struct chardev *cd, const struct iovec *iov, unsigned n);
 bool chardev_has_input(const struct chardev *cd);
 /* For a carrier: input for the guest. Returns the bytes for which there was room. */
