@@ -4,9 +4,8 @@
 
 #include "base/opt.h"
 #include "device.h"
-#include "devices/console.h"
+#include "devices/console_link.h"
 #include "devices/devices.h"
-#include "host/link.h"
 
 static const char *const *const setups[] = {
 	(const char *const[]){ NULL }, /* a pair */
@@ -14,17 +13,11 @@ static const char *const *const setups[] = {
 	NULL,
 };
 
-struct plug {
-	struct vdev *dev;
-	struct link_end *end;
-	struct chardev_carrier carrier;
-};
-
 struct state {
 	struct link_config config;
 	struct link_owner owner;
 	struct link *link;
-	struct plug plugs[FUZZ_GUESTS];
+	struct console_plug plugs[FUZZ_GUESTS];
 };
 
 static int open_link(struct fuzz_bed *b)
@@ -40,43 +33,12 @@ static int open_link(struct fuzz_bed *b)
 	return ret;
 }
 
-static size_t carrier_room(void *arg)
-{
-	return link_room(((struct plug *)arg)->end);
-}
-
-static void carrier_send(void *arg, const struct iovec *iov, unsigned n)
-{
-	struct plug *p = arg;
-
-	for (unsigned i = 0; i < n; i++)
-		link_send(p->end, iov[i].iov_base, iov[i].iov_len);
-}
-
-static size_t heard(void *arg, const uint8_t *bytes, size_t len)
-{
-	struct plug *p = arg;
-
-	return chardev_feed(console_stream(p->dev), bytes, len);
-}
-
-static void room(void *arg)
-{
-	struct plug *p = arg;
-
-	chardev_more_room(console_stream(p->dev));
-}
-
 static int attach(struct fuzz_bed *b, unsigned guest)
 {
 	struct state *s = b->state;
-	struct plug *p = &s->plugs[guest];
-	const struct link_end_ops ops = { heard, room, p };
 
-	p->dev = b->guests[guest].dev;
-	p->carrier = (struct chardev_carrier){ carrier_room, carrier_send, p };
-	console_attach(p->dev, &p->carrier);
-	return link_add(s->link, guest ? "b" : "a", &ops, &p->end, NULL);
+	return console_plug_in(
+		&s->plugs[guest], b->guests[guest].dev, s->link, guest ? "b" : "a", NULL);
 }
 
 static int command(struct fuzz_bed *b, unsigned argc, char **argv, FILE *answer, struct err *e)

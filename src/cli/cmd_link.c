@@ -2,21 +2,13 @@
 /* avp link: a serial link as a process, whose ends are the consoles of VMs. */
 #include "cli/cli.h"
 #include "cli/medium.h"
-#include "devices/console.h"
+#include "devices/console_link.h"
 #include "devices/devices.h"
-#include "host/link.h"
-
-/* A port as an end of the link. */
-struct plug {
-	struct vdev *dev;
-	struct link_end *end;
-	struct chardev_carrier carrier;
-};
 
 struct state {
 	struct link *link;
 	struct link_owner owner;
-	struct plug plugs[LINK_ENDS_MAX];
+	struct console_plug plugs[LINK_ENDS_MAX];
 };
 
 static void on_event(void *arg, const char *event, const char *detail)
@@ -33,47 +25,11 @@ static int open_link(struct medium *m, struct err *e)
 		m->loop, &m->log, e);
 }
 
-/* From the guest to the link. */
-
-static size_t carrier_room(void *arg)
-{
-	return link_room(((struct plug *)arg)->end);
-}
-
-static void carrier_send(void *arg, const struct iovec *iov, unsigned n)
-{
-	struct plug *p = arg;
-
-	for (unsigned i = 0; i < n; i++)
-		link_send(p->end, iov[i].iov_base, iov[i].iov_len);
-}
-
-/* From the link to the guest. */
-
-static size_t on_heard(void *arg, const uint8_t *bytes, size_t len)
-{
-	struct plug *p = arg;
-
-	return chardev_feed(console_stream(p->dev), bytes, len);
-}
-
-static void on_room(void *arg)
-{
-	struct plug *p = arg;
-
-	chardev_more_room(console_stream(p->dev));
-}
-
 static int attach_port(struct medium *m, struct medium_port *port, struct err *e)
 {
 	struct state *s = m->state;
-	struct plug *p = &s->plugs[port - m->ports];
-	const struct link_end_ops ops = { on_heard, on_room, p };
 
-	p->dev = port->dev;
-	p->carrier = (struct chardev_carrier){ carrier_room, carrier_send, p };
-	console_attach(p->dev, &p->carrier);
-	return link_add(s->link, port->name, &ops, &p->end, e);
+	return console_plug_in(&s->plugs[port - m->ports], port->dev, s->link, port->name, e);
 }
 
 static void link_stats(struct medium *m, FILE *f)

@@ -13,33 +13,6 @@ static uint32_t next_random(struct load *l)
 	return (uint32_t)(l->random >> 33);
 }
 
-/* The contents of a block in a version. */
-static uint64_t word(unsigned block, uint32_t version, unsigned i)
-{
-	return version ? (((uint64_t)block << 32 | version) + i) * 0x9e3779b97f4a7c15u : 0;
-}
-
-static void fill(uint8_t *p, unsigned block, uint32_t version)
-{
-	for (unsigned i = 0; i < LOAD_BLOCK / 8; i++) {
-		uint64_t w = word(block, version, i);
-
-		memcpy(p + i * 8, &w, 8);
-	}
-}
-
-static bool matches(const uint8_t *p, unsigned block, uint32_t version)
-{
-	for (unsigned i = 0; i < LOAD_BLOCK / 8; i++) {
-		uint64_t w;
-
-		memcpy(&w, p + i * 8, 8);
-		if (w != word(block, version, i))
-			return false;
-	}
-	return true;
-}
-
 bool load_init(struct load *l, struct tap *t, struct vhud *d, unsigned nqueues, unsigned nblocks)
 {
 	memset(l, 0, sizeof(*l));
@@ -115,7 +88,7 @@ static void set_type(struct load *l, struct load_slot *s)
 		uint32_t *version = &l->version[s->block + i];
 
 		if (s->hdr->type == BLK_T_OUT)
-			fill(s->data + (size_t)i * LOAD_BLOCK, s->block + i,
+			blocks_fill(s->data + (size_t)i * LOAD_BLOCK, s->block + i,
 				*version = ++l->writes);
 		else if (s->hdr->type == BLK_T_WRITE_ZEROES)
 			*version = 0;
@@ -157,7 +130,7 @@ static bool check_answer(struct load *l, struct load_slot *s, uint32_t len)
 		  CHECK_EQ(l->t, len, data + 1);
 
 	for (unsigned i = 0; data && ok && i < s->span; i++)
-		ok = CHECK(l->t, matches(s->data + (size_t)i * LOAD_BLOCK, s->block + i,
+		ok = CHECK(l->t, blocks_match(s->data + (size_t)i * LOAD_BLOCK, s->block + i,
 					 l->version[s->block + i]));
 	for (unsigned i = 0; i < s->span; i++)
 		l->busy[s->block + i] = false;
@@ -240,7 +213,7 @@ bool load_verify(struct load *l, const char *path)
 	for (unsigned i = 0; i < l->nblocks; i++) {
 		if (!CHECK_EQ(l->t, pread(fd, block, sizeof(block), (off_t)i * LOAD_BLOCK),
 			    LOAD_BLOCK) ||
-			!CHECK(l->t, matches(block, i, l->version[i])))
+			!CHECK(l->t, blocks_match(block, i, l->version[i])))
 			return false;
 	}
 	return true;

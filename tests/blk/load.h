@@ -7,10 +7,11 @@
  */
 #pragma once
 
+#include "lib/blocks.h"
 #include "tap.h"
 #include "vhud.h"
 
-#define LOAD_BLOCK    4096u
+#define LOAD_BLOCK    BLOCKS_LEN
 #define LOAD_SLOTS    64u
 #define LOAD_SPAN_MAX 4u /* blocks of one request */
 

@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import tapmain  # noqa: E402
+
 AVP, IMAGES = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 LIMIT = 60  # seconds for anything to happen; more than ever needed
 MAC = "52:54:00:00:00:2a"
@@ -229,32 +232,19 @@ def run_until_asked(machine):
         check_frames(m.frames(), 1, 100000)
 
 
+def cases(machine):
+    """Those of a machine, as tapmain.cases() takes them."""
+    sessions, why = [], machine.missing()
+    return [(f"{machine.__name__}: {name}", case, why) for name, case in [
+        ("sends what its disk says, then powers off", lambda: sessions.append(run_to_the_end(machine))),
+        ("answers on its console", lambda: run_until_asked(machine)),
+        ("has another session at each start",
+         lambda: same(run_to_the_end(machine) in sessions, False, "the same session"))]]
+
+
 def main():
     machines = [Avp, Microvm, Virt, VirtGic3, Q35Efi, VirtEfi]
-    print(f"1..{3 * len(machines)}")
-    n = failed = 0
-    for machine in machines:
-        why = machine.missing()
-        sessions = []
-        cases = [("sends what its disk says, then powers off", lambda: sessions.append(run_to_the_end(machine))),
-                 ("answers on its console", lambda: run_until_asked(machine)),
-                 ("has another session at each start",
-                  lambda: same(run_to_the_end(machine) in sessions, False, "the same session"))]
-        for name, case in cases:
-            n += 1
-            name = f"{machine.__name__}: {name}"
-            if why:
-                print(f"ok {n} - {name} # SKIP {why}", flush=True)
-                continue
-            try:
-                case()
-                print(f"ok {n} - {name}", flush=True)
-            except Exception as e:  # whatever it was, the case failed
-                failed += 1
-                for line in f"{type(e).__name__}: {e}".splitlines():
-                    print("#", line)
-                print(f"not ok {n} - {name}", flush=True)
-    return 1 if failed else 0
+    return tapmain.cases([case for machine in machines for case in cases(machine)])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import tapmain  # noqa: E402
+
 IMAGES = os.path.abspath(sys.argv[1])
 LIMIT = 60  # seconds for anything to happen; more than ever needed
 Q35 = ["qemu-system-x86_64", "-M", "q35", "-kernel", os.path.join(IMAGES, "watched.elf")]
@@ -111,23 +114,9 @@ def no_watchdog():
 
 
 def main():
-    cases = [("bites when the guest hangs", hangs), ("nothing while it is fed; power button", fed),
-             ("a machine without a watchdog", no_watchdog)]
-    print(f"1..{len(cases)}")
-    failed = 0
-    for n, (name, case) in enumerate(cases, 1):
-        if not all(shutil.which(m[0]) for m in (Q35, VIRT)):
-            print(f"ok {n} - {name} # SKIP no QEMU (make deps)")
-            continue
-        try:
-            case()
-            print(f"ok {n} - {name}", flush=True)
-        except Exception as e:  # whatever it was, the case failed
-            failed += 1
-            for line in f"{type(e).__name__}: {e}".splitlines():
-                print("#", line)
-            print(f"not ok {n} - {name}", flush=True)
-    return 1 if failed else 0
+    why = None if all(shutil.which(m[0]) for m in (Q35, VIRT)) else "no QEMU (make deps)"
+    return tapmain.cases([("bites when the guest hangs", hangs, why), ("nothing while it is fed; power button", fed, why),
+                          ("a machine without a watchdog", no_watchdog, why)])
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "drivers/blk.h"
+#include "lib/blocks.h"
 #include "load_classes.h"
 
-#define BLOCK  4096u
+#define BLOCK  BLOCKS_LEN
 #define BLOCKS 2048u
 #define SLOTS  DRV_BLK_DEPTH
 #define SPAN   4u /* blocks of one request */
@@ -35,32 +36,6 @@ struct state {
 	bool wrong;
 };
 
-static uint64_t word(unsigned block, uint32_t version, unsigned i)
-{
-	return version ? (((uint64_t)block << 32 | version) + i) * 0x9e3779b97f4a7c15u : 0;
-}
-
-static void fill(uint8_t *p, unsigned block, uint32_t version)
-{
-	for (unsigned i = 0; i < BLOCK / 8; i++) {
-		uint64_t w = word(block, version, i);
-
-		memcpy(p + i * 8, &w, 8);
-	}
-}
-
-static bool matches(const uint8_t *p, unsigned block, uint32_t version)
-{
-	for (unsigned i = 0; i < BLOCK / 8; i++) {
-		uint64_t w;
-
-		memcpy(&w, p + i * 8, 8);
-		if (w != word(block, version, i))
-			return false;
-	}
-	return true;
-}
-
 static void answered(struct drv_blk_op *op)
 {
 	struct slot *s = op->ctx;
@@ -74,7 +49,7 @@ static void answered(struct drv_blk_op *op)
 		unsigned block = s->block + i;
 
 		if (op->type == VIRTIO_BLK_T_IN && !st->wrong &&
-			!matches((uint8_t *)op->buf + i * BLOCK, block, st->version[block]))
+			!blocks_match((uint8_t *)op->buf + i * BLOCK, block, st->version[block]))
 			st->wrong = load_fail(l, "block %u is not what was written", block);
 		st->busy[block] = false;
 	}
@@ -113,7 +88,7 @@ static void choose(struct load *l, struct state *st, struct slot *s)
 		unsigned block = s->block + i;
 
 		if (type == VIRTIO_BLK_T_OUT)
-			fill(buf + i * BLOCK, block, st->version[block] = ++st->writes);
+			blocks_fill(buf + i * BLOCK, block, st->version[block] = ++st->writes);
 		else
 			memset(buf + i * BLOCK, 0xee, BLOCK);
 	}
@@ -173,7 +148,7 @@ static int verify_image(struct load *l)
 
 	for (unsigned i = 0; i < BLOCKS; i++)
 		if (pread(fd, block, BLOCK, (off_t)i * BLOCK) != BLOCK ||
-			!matches(block, i, st->version[i]))
+			!blocks_match(block, i, st->version[i]))
 			return load_fail(l, "block %u of the image is wrong", i);
 	return 0;
 }
