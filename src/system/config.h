@@ -16,7 +16,7 @@
 #include "system/media.h"
 #include "virtio/device.h"
 
-#define CONF_VMS_MAX	32u
+#define CONF_VMS_MAX	64u
 #define CONF_MEDIA_MAX	32u
 #define CONF_ERRORS_MAX 20u
 #define CONF_NAME_MAX	24u /* bytes of a name: it becomes part of socket paths */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which of up to 32 things comes after which: a directed graph as bit masks. */
+/* Which of up to 64 things comes after which: a directed graph as bit masks. */
 #pragma once
 
 #include <stdint.h>
 
-#define ORDER_MAX 32u
+#define ORDER_MAX 64u
 
 struct order {
-	uint32_t after[ORDER_MAX]; /* bit k of after[i]: i comes after k */
+	uint64_t after[ORDER_MAX]; /* bit k of after[i]: i comes after k */
 	unsigned n;
 };
 
@@ -19,4 +19,4 @@ void order_add(struct order *o, unsigned i, unsigned k);
  */
 unsigned order_cycle(const struct order *o, unsigned *path);
 /* All that come after `i`, directly or not, as bits. */
-uint32_t order_followers(const struct order *o, unsigned i);
+uint64_t order_followers(const struct order *o, unsigned i);

@@ -136,10 +136,10 @@ static void start_one(struct unit *u)
 /* True if a VM that comes after `vm` has not ended. */
 static bool has_followers(const struct unit *vm)
 {
-	uint32_t set = order_followers(&vm->s->order, number_of(vm));
+	uint64_t set = order_followers(&vm->s->order, number_of(vm));
 
 	for (unsigned v = 0; v < vm->s->order.n; v++)
-		if (set & UINT32_C(1) << v && !unit_over(sequence_vm(vm->s, v)))
+		if (set & UINT64_C(1) << v && !unit_over(sequence_vm(vm->s, v)))
 			return true;
 	return false;
 }

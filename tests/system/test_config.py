@@ -213,6 +213,10 @@ def test_files(tap, folder):
     tap.check("a file that is too big", status == 2 and "at most 1048576" in err, err)
     status, _, err, _ = check(folder, "x:\n" + "- a\n" * 25000)
     tap.check("a file with too many entries", status == 2 and "too many entries" in err, err)
+    status, _, err, _ = check(folder, "vms:\n" + "".join(f"  v{i}: {{boot: {{kernel: k}}}}\n" for i in range(64)))
+    tap.check("64 VMs", status == 0, err)
+    status, _, err, _ = check(folder, "vms:\n" + "".join(f"  v{i}: {{boot: {{kernel: k}}}}\n" for i in range(65)))
+    tap.check("65 VMs are too many", status == 2 and "64" in err, err)
     status, _, err, _ = check(folder, "")
     tap.check("an empty file", status == 2 and "is empty" in err, err)
 

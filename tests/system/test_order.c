@@ -27,7 +27,7 @@ static void test_no_cycle(struct tap *t)
 static bool goes_round(const struct order *o, const unsigned *path, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (!(o->after[path[i]] & UINT32_C(1) << path[(i + 1) % n]))
+		if (!(o->after[path[i]] & UINT64_C(1) << path[(i + 1) % n]))
 			return false;
 	return true;
 }
@@ -55,7 +55,7 @@ static void test_cycles(struct tap *t)
 		CHECK(t, path[i] == 2 || path[i] == 4 || path[i] == 5);
 }
 
-/* All 32, in a line and as a ring. */
+/* All 64, in a line and as a ring. */
 static void test_full(struct tap *t)
 {
 	struct order o = { .n = ORDER_MAX };
@@ -64,13 +64,13 @@ static void test_full(struct tap *t)
 	for (unsigned i = 1; i < ORDER_MAX; i++)
 		order_add(&o, i, i - 1);
 	CHECK_EQ(t, order_cycle(&o, path), 0);
-	CHECK_EQ(t, order_followers(&o, 0), UINT32_MAX - 1);
-	CHECK_EQ(t, order_followers(&o, 30), UINT32_C(1) << 31);
-	order_add(&o, 0, 31);
+	CHECK_EQ(t, order_followers(&o, 0), UINT64_MAX - 1);
+	CHECK_EQ(t, order_followers(&o, 62), UINT64_C(1) << 63);
+	order_add(&o, 0, 63);
 	n = order_cycle(&o, path);
 	CHECK_EQ(t, n, ORDER_MAX);
 	CHECK(t, goes_round(&o, path, n));
-	CHECK_EQ(t, order_followers(&o, 7), UINT32_MAX);
+	CHECK_EQ(t, order_followers(&o, 7), UINT64_MAX);
 }
 
 int main(void)
