@@ -193,7 +193,6 @@ static void any_shared(struct model *m)
 			vq->order[i & vq->order_mask] = nondet_u16();
 	}
 	vq->nfree = N - OUT;
-	vq->outstanding = OUT;
 	vq->order_in = nondet_u32();
 	vq->order_out = nondet_u32();
 	vq->broken = nondet_bool() ? "a rule" : NULL;
@@ -318,7 +317,7 @@ static bool slots_hold(const struct model *m)
 {
 	const struct vq *vq = m->vq;
 
-	if (vq->outstanding != count_out(m) || vq->nfree + vq->outstanding != N)
+	if (vq->nfree > N || chains_out(vq) != count_out(m))
 		return false;
 	for (uint16_t i = 0; i < vq->nfree; i++) {
 		if (vq->free_slots[i] >= N || m->out[vq->free_slots[i]])
@@ -353,9 +352,9 @@ static bool order_holds(const struct model *m)
 
 	if (!vq->in_order)
 		return true;
-	if (vq->order_in - vq->order_out != vq->outstanding)
+	if (vq->order_in - vq->order_out != chains_out(vq))
 		return false;
-	for (uint16_t i = 0; i < vq->outstanding; i++) {
+	for (uint16_t i = 0; i < chains_out(vq); i++) {
 		uint16_t slot = vq->order[(vq->order_out + i) & vq->order_mask];
 
 		if (slot >= N || !m->out[slot] || seen[slot] || (!i && vq->chains[slot].done))
@@ -372,7 +371,7 @@ static bool split_holds(const struct model *m)
 	uint16_t next = r->used_next - r->used_shown, last = r->last_avail - r->used_shown,
 		 shadow = r->shadow_avail - r->used_shown;
 
-	return r->mask == N - 1 && next + m->vq->outstanding <= last && last <= shadow &&
+	return r->mask == N - 1 && next + chains_out(m->vq) <= last && last <= shadow &&
 	       shadow <= N;
 }
 

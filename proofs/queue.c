@@ -68,7 +68,7 @@ void prove_push(void)
 	model_any();
 	slot = any_out();
 	ASSUME(!m.vq->chains[slot].done || !m.vq->in_order);
-	before = m.vq->outstanding;
+	before = chains_out(m.vq);
 	used = PACKED ? m.vq->pack.in_use : m.vq->split.used_next;
 	vq_push(m.vq, &m.vq->chains[slot], nondet_u32());
 	note_completed(slot);

@@ -349,6 +349,7 @@ static void net_reset(struct vdev *dev)
 	netport_set_up(&n->end, false);
 	n->more = n->tx_stuck = n->rx_dirty = n->rx_empty = 0;
 	n->rx_retry = false;
+	n->rx_filled = n->rx_taken = 0;
 	net_defaults(n);
 }
 

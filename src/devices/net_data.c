@@ -9,12 +9,10 @@
 #include "host/netoffload.h"
 
 #define HDR_LEN	  ((uint32_t)sizeof(struct net_hdr))
-#define BATCH	  32u  /* chains taken at a time, and frames received that the driver gets to see */
-#define BUDGET	  256u /* frames of one queue before others have their turn */
-#define SEGMENTS  64u  /* pieces to be cut from a frame that count as another one */
-#define AHEAD	  6u   /* frames that are fetched from memory before their turn, */
+#define BUDGET	  256u	/* frames of one queue before others have their turn */
+#define SEGMENTS  64u	/* pieces to be cut from a frame that count as another one */
+#define AHEAD	  6u	/* frames that are fetched from memory before their turn, */
 #define FETCH_MAX 1536u /* and as many bytes of each */
-#define SHORT	  256u	/* a frame whose buffer need not be fetched, to be written */
 #define MERGE_MAX 64u	/* receive buffers one frame may be spread over */
 #define PROTO_TCP 6u
 #define PROTO_UDP 17u
@@ -268,8 +266,8 @@ static inline void fetch_frame(const struct vq_chain *c)
 static int tx_batch(struct net *n, unsigned q, unsigned *budget)
 {
 	struct vq *vq = n->dev.queues[q];
-	struct vq_chain *chains[BATCH];
-	int got = vq_pop_batch(vq, chains, BATCH);
+	struct vq_chain *chains[NET_BATCH];
+	int got = vq_pop_batch(vq, chains, NET_BATCH);
 	int done, ret = 0;
 
 	if (got <= 0)
@@ -472,7 +470,7 @@ static inline void write_header(const struct net *n, const struct net_frame *f, 
 }
 
 /* The same for the usual case, one buffer in one piece. */
-static void fill_buffer(struct net *n, struct vq *vq, const struct net_frame *f, struct vq_chain *c)
+static inline void fill_buffer(const struct net *n, const struct net_frame *f, struct vq_chain *c)
 {
 	uint8_t *to = vq_in(c)->iov_base;
 
@@ -486,34 +484,79 @@ static void fill_buffer(struct net *n, struct vq *vq, const struct net_frame *f,
 
 		iov_read_piece(&tail, to + HDR_LEN + f->head_len, f->len - f->head_len);
 	}
-	vq_push(vq, c, HDR_LEN + f->len);
+	c->written = HDR_LEN + f->len;
 }
 
 static inline void received(struct net *n, unsigned q, const struct net_frame *f)
 {
 	mark_dirty(n, q);
-	if (!(n->rx_frames % BATCH))
-		vq_show(n->dev.queues[q]);
 	n->rx_frames++;
 	n->rx_bytes += f->len;
+}
+
+/* Completes the buffers that were taken and filled, and puts back the others. */
+static void settle(struct net *n)
+{
+	struct vq *vq = n->dev.queues[0];
+
+	while (n->rx_taken > n->rx_filled)
+		vq_rewind(vq, n->rx[--n->rx_taken]);
+	if (!n->rx_filled)
+		return;
+	vq_push_all(vq, n->rx, n->rx_filled);
+	n->rx_filled = n->rx_taken = 0;
+}
+
+/* A buffer that the driver used last comes into this CPU's cache, to be written. */
+static inline void fetch_buffer(struct vq_chain *c, size_t len)
+{
+	const uint8_t *p;
+
+	if (c->n_out || !c->n_in)
+		return;
+	p = vq_in(c)->iov_base;
+	len = min_u64(vq_in(c)->iov_len, len);
+	for (size_t at = 0; at < len; at += CACHE_LINE)
+		__builtin_prefetch(p + at, 1);
+	__builtin_prefetch(p + len - 1, 1);
+}
+
+/* Takes the next buffers from the only receive queue; false if there are none. A driver that looks
+ * sees those before them; who sleeps is told at the end of the round. */
+static __attribute__((noinline)) bool take_some(struct net *n, size_t len)
+{
+	int got;
+
+	if (n->rx_filled) {
+		settle(n);
+		vq_show(n->dev.queues[0]);
+	}
+	got = vq_pop_batch(n->dev.queues[0], n->rx, n->rx_expected ? n->rx_expected : 1);
+	if (got <= 0)
+		return false;
+	n->rx_taken = (unsigned)got;
+	/* The first one is written at once. */
+	for (unsigned i = 1; i < AHEAD && i < n->rx_taken; i++)
+		fetch_buffer(n->rx[i], len);
+	return true;
 }
 
 /* The usual case: one queue, and its next buffer takes the frame. False, and nothing is done, if it
  * is another. */
 static inline bool receive_usual(struct net *n, const struct net_frame *f)
 {
-	struct vq *vq = n->dev.queues[0];
+	size_t len = min_u64(HDR_LEN + f->len, FETCH_MAX);
 	struct vq_chain *c;
 
-	if (n->pairs_max > 1 || vq_pop(vq, &c) != 1)
+	if (n->pairs_max > 1 || (n->rx_filled == n->rx_taken && !take_some(n, len)))
 		return false;
-	if (c->n_out || !c->n_in || vq_in(c)->iov_len < HDR_LEN + f->len) {
-		vq_rewind(vq, c);
+	c = n->rx[n->rx_filled];
+	if (c->n_out || !c->n_in || vq_in(c)->iov_len < HDR_LEN + f->len)
 		return false;
-	}
-	if (f->len > SHORT)
-		vq_warm(vq, (uint32_t)min_u64(HDR_LEN + f->len, FETCH_MAX));
-	fill_buffer(n, vq, f, c);
+	if (n->rx_filled + AHEAD < n->rx_taken)
+		fetch_buffer(n->rx[n->rx_filled + AHEAD], len);
+	fill_buffer(n, f, c);
+	n->rx_filled++;
 	received(n, 0, f);
 	return true;
 }
@@ -524,6 +567,7 @@ static int receive_any(struct net *n, const struct net_frame *f)
 	struct vq_chain *chains[MERGE_MAX];
 	int q = steer(n, f), got;
 
+	settle(n);
 	if (q < 0)
 		return -ENETDOWN;
 	got = take_or_wait(n, (unsigned)q, f->len + HDR_LEN, chains);
@@ -537,11 +581,15 @@ static int receive_any(struct net *n, const struct net_frame *f)
 		vdev_check(&n->dev, (unsigned)q);
 		return -ENETDOWN;
 	}
-	if (got == 1 && vq_in(chains[0])->iov_len >= HDR_LEN + f->len)
-		fill_buffer(n, n->dev.queues[q], f, chains[0]);
-	else
+	if (got == 1 && vq_in(chains[0])->iov_len >= HDR_LEN + f->len) {
+		fill_buffer(n, f, chains[0]);
+		vq_push_all(n->dev.queues[q], chains, 1);
+	} else {
 		fill_buffers(n, n->dev.queues[q], f, chains, got);
+	}
 	received(n, (unsigned)q, f);
+	if (!(n->rx_frames % NET_BATCH))
+		vq_show(n->dev.queues[q]);
 	return 0;
 }
 
@@ -575,6 +623,9 @@ void net_rx_task(void *arg)
 	struct net *n = arg;
 	uint64_t queues = n->rx_dirty;
 
+	settle(n);
+	n->rx_expected = (unsigned)min_u64(n->rx_frames - n->rx_before, NET_BATCH);
+	n->rx_before = n->rx_frames;
 	for (n->rx_dirty = 0; queues; queues &= queues - 1) {
 		unsigned q = (unsigned)__builtin_ctzll(queues);
 
@@ -598,6 +649,8 @@ void net_rx_refilled(struct net *n, unsigned q)
 
 void net_queue_quiet(struct net *n, unsigned q)
 {
+	if (!q)
+		settle(n);
 	if (n->rx_dirty & FEATURE(q))
 		vq_flush(n->dev.queues[q]);
 	n->rx_dirty &= ~FEATURE(q);

@@ -37,6 +37,7 @@
 #define NET_FILTER_MAX	64u  /* addresses per filter table */
 #define NET_ALLOWED_MAX 64u  /* addresses in allowed-macs */
 #define NET_FLOWS	256u /* slots of the receive steering */
+#define NET_BATCH	32u  /* chains taken, and frames received that a driver gets to see */
 
 /* Receive filter, set through the control queue (5.1.9.5.1 to 5.1.9.5.3). */
 struct net_filter {
@@ -88,6 +89,14 @@ struct net {
 	uint64_t rx_dirty; /* receive queues to be flushed */
 	uint64_t rx_empty; /* receive queues that a frame waits for */
 	bool rx_retry;	   /* such a frame may have another queue now */
+
+	/* With one receive queue: its buffers taken in this round of the loop, the first
+	 * `rx_filled` of them with frames. `rx_expected` are taken at a time, which is how many
+	 * frames the last round had, up to a batch. */
+	struct vq_chain *rx[NET_BATCH];
+	unsigned rx_filled, rx_taken;
+	unsigned rx_expected;
+	uint64_t rx_before; /* rx_frames when the round began */
 
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_filtered, rx_too_long, rx_no_buffer;

@@ -212,7 +212,7 @@ uint16_t vq_position(const struct vq *vq)
 
 unsigned vq_outstanding(const struct vq *vq)
 {
-	return vq->outstanding;
+	return chains_out(vq);
 }
 
 const char *vq_broken(const struct vq *vq)
@@ -391,14 +391,6 @@ int vq_pop(struct vq *vq, struct vq_chain **chain)
 	return vq_pop_batch(vq, chain, 1);
 }
 
-void vq_warm(const struct vq *vq, uint32_t len)
-{
-	if (vq->packed)
-		vq_packed_warm(vq, len);
-	else
-		vq_split_warm(vq, len);
-}
-
 void vq_rewind(struct vq *vq, struct vq_chain *c)
 {
 	if (c->resubmitted)
@@ -411,7 +403,6 @@ void vq_rewind(struct vq *vq, struct vq_chain *c)
 		vq_split_rewind(vq, c);
 	if (vq->in_order)
 		vq->order_in--;
-	vq->outstanding--;
 	chain_free(vq, c);
 }
 
@@ -422,7 +413,6 @@ static inline void complete(struct vq *vq, struct vq_chain *c)
 	else
 		vq_split_use(vq, c);
 	busy_clear(vq, c->id);
-	vq->outstanding--;
 	chain_free(vq, c);
 }
 
@@ -459,7 +449,7 @@ static void use_all_split(struct vq *vq, struct vq_chain *const *chains, unsigne
 	uint16_t next = vq->split.used_next;
 
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t entry = htole64(chains[i]->id);
+		uint64_t entry = htole64(chains[i]->id | (uint64_t)chains[i]->written << 32);
 
 		memcpy(&ring[next++ & mask], &entry, sizeof(entry));
 		busy_clear(vq, chains[i]->id);
@@ -467,17 +457,17 @@ static void use_all_split(struct vq *vq, struct vq_chain *const *chains, unsigne
 	}
 	vq->split.used_next = next;
 	vq->nfree = (uint16_t)(vq->nfree + n);
-	vq->outstanding = (uint16_t)(vq->outstanding - n);
 }
 
 void vq_push_all(struct vq *vq, struct vq_chain *const *chains, unsigned n)
 {
-	if (likely(!vq->packed && !vq->in_order && !vq->inflight)) {
+	if (unlikely(vq->in_order || vq->inflight))
+		for (unsigned i = 0; i < n; i++)
+			vq_push(vq, chains[i], chains[i]->written);
+	else if (vq->packed)
+		vq_packed_use_all(vq, chains, n);
+	else
 		use_all_split(vq, chains, n);
-		return;
-	}
-	for (unsigned i = 0; i < n; i++)
-		vq_push(vq, chains[i], 0);
 }
 
 void vq_show(struct vq *vq)

@@ -46,7 +46,8 @@ struct vq_setup {
 /*
  * One request: first n_out buffers the device reads, then n_in buffers it writes, all inside guest
  * memory. Valid from vq_pop() until vq_push(), vq_rewind() or vq_stop(). Devices read the first
- * group and may use up the list in place, may keep `user`, and leave the rest alone.
+ * group and may use up the list in place, may keep `user` and set `written`, and leave the rest
+ * alone.
  */
 struct vq_chain {
 	struct iovec *iov;
@@ -56,9 +57,9 @@ struct vq_chain {
 
 	struct vq *vq;
 	uint32_t iov_cap;
-	uint32_t written;
-	uint16_t id;	/* head index (split) or buffer id (packed) */
-	uint16_t ndesc; /* ring entries it takes (packed) */
+	uint32_t written; /* bytes, see vq_push(); 0 when it is popped */
+	uint16_t id;	  /* head index (split) or buffer id (packed) */
+	uint16_t ndesc;	  /* ring entries it takes (packed) */
 	uint16_t slot;
 	uint16_t record;  /* its place in the in-flight record (packed) */
 	bool done;	  /* pushed, held back for the order */
@@ -114,17 +115,13 @@ void vq_set_call_fd(struct vq *vq, int fd);
 int vq_pop(struct vq *vq, struct vq_chain **chain);
 /* Takes up to `max` requests; returns their number, 0, or -EPROTO. */
 int vq_pop_batch(struct vq *vq, struct vq_chain **chains, unsigned max);
-/* For a device that pops one request after the other and writes to it: fetches the first `len`
- * bytes of the buffer of one a few places ahead. Only of a queue from which it has popped since it
- * was started. */
-void vq_warm(const struct vq *vq, uint32_t len);
 /* Puts back the chain popped last; in reverse order for several. Only before any later push. */
 void vq_rewind(struct vq *vq, struct vq_chain *chain);
 /* Completes a request, in any order; `written` is the number of bytes written from the start of the
  * writable part. Not visible to the driver before vq_flush(). With IN_ORDER negotiated the core
  * holds it back until the earlier ones are complete. */
 void vq_push(struct vq *vq, struct vq_chain *chain, uint32_t written);
-/* vq_push() of each, with nothing written. */
+/* vq_push() of each, with what it has in `written`. */
 void vq_push_all(struct vq *vq, struct vq_chain *const *chains, unsigned n);
 /* Publishes everything pushed, for a driver that looks: who sleeps is interrupted by vq_flush(),
  * which has to follow. */

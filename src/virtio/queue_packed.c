@@ -4,9 +4,6 @@
 
 #include "virtio/queue_priv.h"
 
-/* How many descriptors before its turn a buffer is fetched. */
-#define WARM_AHEAD 4
-
 /* A ring position as it travels: index and wrap counter. */
 static uint16_t pack(uint16_t pos, bool wrap)
 {
@@ -100,8 +97,7 @@ bool vq_packed_add(struct vq *vq, struct vq_chain *c, const struct desc *d, unsi
 }
 
 /* Reads the list that starts at *pos and moves on behind it. */
-static __attribute__((noinline)) bool walk(
-	struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
+static bool walk(struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
 {
 	struct packed_ring *r = &vq->pack;
 	uint16_t room = (uint16_t)(vq->size - r->in_use);
@@ -128,19 +124,6 @@ static __attribute__((noinline)) bool walk(
 	return chain_check(vq, c);
 }
 
-/* The same for a list of one descriptor that is as simple as most; false if it is not. */
-static inline bool take_single(struct vq *vq, struct vq_chain *c, uint16_t *pos, bool *wrap)
-{
-	const struct desc d = desc_read(&vq->pack.desc[*pos]);
-
-	if (vq->inflight || !chain_single(vq, c, &d, d.hi))
-		return false;
-	c->ndesc = 1;
-	c->id = d.lo;
-	advance(vq, pos, wrap, 1);
-	return true;
-}
-
 static bool id_ok(struct vq *vq, uint16_t id)
 {
 	if (unlikely(busy_test(vq, id)))
@@ -150,7 +133,7 @@ static bool id_ok(struct vq *vq, uint16_t id)
 }
 
 /* The next list, complete and checked, or NULL. */
-static inline struct vq_chain *take(struct vq *vq)
+static struct vq_chain *take(struct vq *vq)
 {
 	struct packed_ring *r = &vq->pack;
 	uint16_t pos = r->avail_pos;
@@ -163,8 +146,7 @@ static inline struct vq_chain *take(struct vq *vq)
 		return NULL;
 	}
 	c = chain_new(vq);
-	if (unlikely((!take_single(vq, c, &pos, &wrap) && !walk(vq, c, &pos, &wrap)) ||
-		     !id_ok(vq, c->id))) {
+	if (unlikely(!walk(vq, c, &pos, &wrap) || !id_ok(vq, c->id))) {
 		chain_free(vq, c);
 		return NULL;
 	}
@@ -205,13 +187,54 @@ bool vq_packed_pending(struct vq *vq)
 	return is_available(ld16_acquire(desc_flags(&r->desc[r->avail_pos])), r->avail_wrap);
 }
 
+/*
+ * Takes lists of one descriptor with a single buffer, as most of a network card are, until one is
+ * anything else, which includes a broken rule: take() sees to that one.
+ */
+static inline unsigned pop_singles(struct vq *vq, struct vq_chain **chains, unsigned max)
+{
+	const uint16_t bits = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+	struct packed_ring *r = &vq->pack;
+	uint16_t pos = r->avail_pos;
+	uint16_t available = r->avail_wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
+	unsigned n;
+
+	for (n = 0; n < max; n++) {
+		const struct desc d = desc_read(&r->desc[pos]);
+		struct vq_chain *c;
+
+		if ((d.hi & bits) != available || unlikely(busy_test(vq, d.lo)))
+			break;
+		c = chain_new(vq);
+		if (unlikely(!chain_single(vq, c, &d, d.hi))) {
+			chain_free(vq, c);
+			break;
+		}
+		c->id = d.lo;
+		c->ndesc = 1;
+		chain_out(vq, c);
+		chains[n] = c;
+		if (unlikely(++pos == vq->size)) {
+			pos = 0;
+			available ^= bits;
+		}
+	}
+	r->avail_pos = pos;
+	r->avail_wrap = available == VIRTQ_DESC_F_AVAIL;
+	r->in_use = (uint16_t)(r->in_use + n);
+	return n;
+}
+
 int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 {
-	unsigned n;
+	struct packed_ring *r = &vq->pack;
+	unsigned n = 0;
 
 	if (unlikely(vq->next_resubmit < vq->nresubmit))
 		return pop_again(vq, chains, max);
-	for (n = 0; n < max && vq_packed_pending(vq); n++) {
+	if (likely(!vq->inflight))
+		n = pop_singles(vq, chains, (unsigned)min_u64(max, vq->size - r->in_use));
+	for (; n < max && vq_packed_pending(vq); n++) {
 		struct vq_chain *c = take(vq);
 
 		if (unlikely(!c))
@@ -220,25 +243,10 @@ int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
 		chains[n] = c;
 	}
 	if (n < max) {
-		vq->pack.end_pos = vq->pack.avail_pos;
-		vq->pack.end_wrap = vq->pack.avail_wrap;
+		r->end_pos = r->avail_pos;
+		r->end_wrap = r->avail_wrap;
 	}
 	return (int)n;
-}
-
-void vq_packed_warm(const struct vq *vq, uint32_t len)
-{
-	const struct packed_ring *r = &vq->pack;
-	uint16_t pos = r->avail_pos;
-	bool wrap = r->avail_wrap;
-	uint64_t off;
-
-	advance(vq, &pos, &wrap, WARM_AHEAD);
-	if (unlikely(pos >= vq->size))
-		return;
-	off = le64toh(__atomic_load_n(&r->desc[pos].addr, __ATOMIC_RELAXED)) - vq->hot.gpa;
-	if (likely(off < vq->hot.size))
-		vq_warm_buffer(vq->hot.hva + off, len);
 }
 
 void vq_packed_rewind(struct vq *vq, struct vq_chain *c)
@@ -262,7 +270,7 @@ void vq_packed_rewind(struct vq *vq, struct vq_chain *c)
  * The driver looks at used descriptors in ring order, so the flags of the first one of a batch,
  * written last, show all of them.
  */
-void vq_packed_use(struct vq *vq, const struct vq_chain *c)
+static inline void use(struct vq *vq, const struct vq_chain *c)
 {
 	struct packed_ring *r = &vq->pack;
 	struct vring_desc *d = &r->desc[r->used_pos];
@@ -284,6 +292,20 @@ void vq_packed_use(struct vq *vq, const struct vq_chain *c)
 	r->in_use = (uint16_t)(r->in_use - c->ndesc);
 	if (vq->inflight)
 		vq->batch[vq->nbatch++ % vq->size] = c->record;
+}
+
+void vq_packed_use(struct vq *vq, const struct vq_chain *c)
+{
+	use(vq, c);
+}
+
+void vq_packed_use_all(struct vq *vq, struct vq_chain *const *chains, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		use(vq, chains[i]);
+		busy_clear(vq, chains[i]->id);
+		chain_free(vq, chains[i]);
+	}
 }
 
 /* True if the driver wants an interrupt for the use of [old, r->used_pos). */

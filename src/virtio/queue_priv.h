@@ -116,7 +116,6 @@ struct vq {
 	bool notify_late; /* an interrupt may have been lost in a former life */
 	uint16_t size;
 	uint16_t nfree; /* entries of free_slots */
-	uint16_t outstanding;
 	const char *broken;
 	union {
 		struct split_ring split;
@@ -180,9 +179,10 @@ static inline void full_fence(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* The second word comes first: in a packed ring its flags say whether there is more to be read. */
 static inline struct desc desc_read(const struct vring_desc *d)
 {
-	uint64_t rest = le64toh(__atomic_load_n(&d->rest, __ATOMIC_RELAXED));
+	uint64_t rest = le64toh(__atomic_load_n(&d->rest, __ATOMIC_ACQUIRE));
 
 	return (struct desc){
 		.addr = le64toh(__atomic_load_n(&d->addr, __ATOMIC_RELAXED)),
@@ -227,6 +227,12 @@ static inline void busy_clear(struct vq *vq, uint16_t id)
 	vq->busy[id / 64] &= ~(UINT64_C(1) << id % 64);
 }
 
+/* Chains taken and not yet given back. */
+static inline uint16_t chains_out(const struct vq *vq)
+{
+	return (uint16_t)(vq->size - vq->nfree);
+}
+
 /* queue.c */
 
 void *vq_host_slow(struct vq *vq, uint64_t gpa, uint64_t len);
@@ -258,6 +264,7 @@ static inline struct vq_chain *chain_new(struct vq *vq)
 		c->iov_cap = CHAIN_IOV_INLINE;
 	}
 	c->user = NULL;
+	c->written = 0;
 	c->done = false;
 	c->resubmitted = false;
 	return c;
@@ -297,19 +304,10 @@ static inline bool chain_single(
 	return true;
 }
 
-/* `len` bytes of a buffer come into this CPU's cache, to be written. */
-static inline void vq_warm_buffer(const uint8_t *p, uint32_t len)
-{
-	for (uint32_t at = 0; at < len; at += CACHE_LINE)
-		__builtin_prefetch(p + at, 1);
-	__builtin_prefetch(p + len, 1);
-}
-
 /* A complete chain goes to the device. */
 static inline void chain_out(struct vq *vq, struct vq_chain *c)
 {
 	busy_set(vq, c->id);
-	vq->outstanding++;
 	if (vq->in_order)
 		vq->order[vq->order_in++ & vq->order_mask] = c->slot;
 }
@@ -362,7 +360,6 @@ void vq_inflight_split_used(struct vq *vq, uint16_t head); /* inflight.c */
 
 int vq_split_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max);
-void vq_split_warm(const struct vq *vq, uint32_t len);
 void vq_split_rewind(struct vq *vq, struct vq_chain *c);
 void vq_split_show(struct vq *vq);
 /* Shows what was used; true if the driver wants an interrupt for it. */
@@ -389,9 +386,10 @@ static inline void vq_split_use(struct vq *vq, const struct vq_chain *c)
 
 int vq_packed_start(struct vq *vq, const struct vq_setup *setup, struct err *e);
 int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max);
-void vq_packed_warm(const struct vq *vq, uint32_t len);
 void vq_packed_rewind(struct vq *vq, struct vq_chain *c);
 void vq_packed_use(struct vq *vq, const struct vq_chain *c);
+/* The same of each, and they are free again. */
+void vq_packed_use_all(struct vq *vq, struct vq_chain *const *chains, unsigned n);
 void vq_packed_show(struct vq *vq);
 /* True if so much was shown that the driver is to be told before there is more. */
 bool vq_packed_show_ends(const struct vq *vq);

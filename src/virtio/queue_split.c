@@ -4,10 +4,6 @@
 
 #include "virtio/queue_priv.h"
 
-/* How many requests before its turn a descriptor, and then its buffer, is fetched. */
-#define FETCH_AHEAD 8
-#define WARM_AHEAD  4
-
 int vq_split_start(struct vq *vq, const struct vq_setup *s, struct err *e)
 {
 	struct split_ring *r = &vq->split;
@@ -160,57 +156,84 @@ static int pop_again(struct vq *vq, struct vq_chain **chains, unsigned max)
 	return (int)n;
 }
 
-/* The descriptors of a request to come are fetched from another CPU's cache meanwhile. */
-static inline void fetch_ahead(const struct split_ring *r, const le16 *ring, uint16_t mask)
-{
-	if ((uint16_t)(r->shadow_avail - r->last_avail) > FETCH_AHEAD)
-		__builtin_prefetch(
-			&r->desc[ld16(&ring[(r->last_avail + FETCH_AHEAD) & mask]) & mask]);
-}
-
-int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
+/*
+ * Takes requests of a single buffer, as most of a network card are, until one is anything else,
+ * which includes a broken rule: take() sees to that one.
+ */
+static inline unsigned pop_singles(struct vq *vq, struct vq_chain **chains, unsigned max)
 {
 	struct split_ring *r = &vq->split;
 	const le16 *ring = r->avail->ring;
 	const uint16_t mask = r->mask;
+	uint16_t at = r->last_avail;
 	unsigned n;
 
-	if (unlikely(vq->next_resubmit < vq->nresubmit))
-		return pop_again(vq, chains, max);
-	for (n = 0; n < max; n++) {
+	for (n = 0; n < max; n++, at++) {
+		uint16_t head = ld16(&ring[at & mask]);
 		struct vq_chain *c;
-		uint16_t head;
+		struct desc d;
 
-		if (r->last_avail == r->shadow_avail && !look(vq))
+		if (unlikely(head > mask || busy_test(vq, head)))
 			break;
-		head = ld16(&ring[r->last_avail & mask]);
-		if (unlikely(!head_ok(vq, head)))
+		d = desc_read(&r->desc[head]);
+		c = chain_new(vq);
+		if (unlikely(!chain_single(vq, c, &d, d.lo))) {
+			chain_free(vq, c);
 			break;
-		fetch_ahead(r, ring, mask);
-		c = take(vq, head);
-		if (unlikely(!c))
-			break;
-		if (unlikely(vq->inflight))
-			vq_inflight_split_taken(vq, head);
-		r->last_avail++;
+		}
+		c->id = head;
+		c->ndesc = 1;
 		chain_out(vq, c);
 		chains[n] = c;
 	}
-	return (int)n;
+	r->last_avail = at;
+	return n;
 }
 
-void vq_split_warm(const struct vq *vq, uint32_t len)
+/* Takes one request of any kind; false: a rule is broken. */
+static bool pop_one(struct vq *vq, struct vq_chain **chain)
 {
-	const struct split_ring *r = &vq->split;
-	uint16_t at = (uint16_t)(r->last_avail + WARM_AHEAD), head;
-	uint64_t off;
+	struct split_ring *r = &vq->split;
+	uint16_t head = ld16(&r->avail->ring[r->last_avail & r->mask]);
 
-	if ((uint16_t)(r->shadow_avail - r->last_avail) <= WARM_AHEAD)
-		return;
-	head = ld16(&r->avail->ring[at & r->mask]) & r->mask;
-	off = le64toh(__atomic_load_n(&r->desc[head].addr, __ATOMIC_RELAXED)) - vq->hot.gpa;
-	if (likely(off < vq->hot.size))
-		vq_warm_buffer(vq->hot.hva + off, len);
+	*chain = head_ok(vq, head) ? take(vq, head) : NULL;
+	if (unlikely(!*chain))
+		return false;
+	if (vq->inflight)
+		vq_inflight_split_taken(vq, head);
+	r->last_avail++;
+	chain_out(vq, *chain);
+	return true;
+}
+
+/* How many requests there are; looks for more if it knows of none. */
+static inline unsigned ready(struct vq *vq)
+{
+	struct split_ring *r = &vq->split;
+
+	if (r->last_avail == r->shadow_avail && !look(vq))
+		return 0;
+	return (uint16_t)(r->shadow_avail - r->last_avail);
+}
+
+int vq_split_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
+{
+	unsigned n = 0, there;
+
+	if (unlikely(vq->next_resubmit < vq->nresubmit))
+		return pop_again(vq, chains, max);
+	while (n < max && (there = ready(vq))) {
+		unsigned end = n + (unsigned)min_u64(there, max - n);
+
+		if (likely(!vq->inflight))
+			n += pop_singles(vq, chains + n, end - n);
+		if (unlikely(n < end)) {
+			if (!pop_one(vq, &chains[n]))
+				break;
+			n++;
+		}
+	}
+	return (int)n;
 }
 
 void vq_split_rewind(struct vq *vq, struct vq_chain *c)
