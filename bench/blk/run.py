@@ -221,9 +221,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("avp", "blkload", "blkioload", "limits"):
         parser.add_argument(name)
-    parser.add_argument("--seconds", type=float, default=1)
+    parser.add_argument("--seconds", type=float, default=0.7)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tries", type=int, default=5)
+    parser.add_argument("--tries", type=int, default=2)
     parser.add_argument("words", nargs="*")
     args = parser.parse_intermixed_args()
     if not shutil.which(QSD):

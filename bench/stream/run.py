@@ -123,8 +123,8 @@ class Bench:
                 ("the same, buffers of 4 KiB", "vsock-4k", ["unix"], "in", 20000),
                 ("console to a socket / unix socket", "console", ["unix"], "out", 20000),
                 ("console from a socket / unix socket", "console", ["unix"], "in", 20000),
-                ("console to a PTY / PTY", "tty", ["pty"], "out", 2000),
-                ("console from a PTY / PTY", "tty", ["pty"], "in", 2000)):
+                ("console to a PTY / PTY", "tty", ["pty"], "out", 1000),
+                ("console from a PTY / PTY", "tty", ["pty"], "in", 1000)):
             self.throughput(name, kind, beneath, way, n)
         ours, limit, ratios, n = self.entropy(MESSAGE, 2000)
         self.rates("rng / getrandom", MESSAGE / ours[0] * 1000, MESSAGE / limit[0] * 1000, ratios, ours[-1] / n,
