@@ -19,7 +19,7 @@ PATIENCE = 10  # times a test's own limit, which is made for a processor that is
 ELSEWHERE = {"virtio-hostile", "virtio-property", "vhost_user_frontend", "vhost_user_hostile", "drivers-hostile",
              "drivers-classes"}
 # and what needs a file system on a disk, the programs of this computer, or a device of its kernel (uinput).
-ELSEWHERE |= {"disk", "blk", "blk-process", "net-process", "conformance-target", "sensor", "scmi-sensors", "evdev", "jails"}
+ELSEWHERE |= {"disk", "blk", "blk-process", "net-process", "conformance-target", "sensor", "scmi-sensors", "evdev"}
 INSIDE = "/avp"  # where the board has the build
 
 

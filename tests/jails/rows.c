@@ -10,7 +10,8 @@ static const char *const threads[] = { "rng", "blk", "vsock", "console", "can", 
 
 const struct row rows[] = {
 	{ "blk", "an image", { "--image", "disk" } },
-	{ "blk", "an image past the page cache", { "--image", "disk", "--cache", "none" } },
+	{ "blk", "an image past the page cache", { "--image", "disk", "--cache", "none" },
+		.direct = true },
 	{ "can", "no host", { NULL } },
 	{ "can", "a log", { "--log", "log" }, .folder = true },
 	{ "console", "a socket", { "--path", "console" } },

@@ -16,6 +16,7 @@ struct row {
 	const char *const *types;
 	/* What its command adds to that, NULL at the end; or NULL. */
 	const char *const *calls;
+	bool direct;	   /* reads its image past the page cache */
 	bool folder;	   /* it still reaches the folder it runs in */
 	const char *needs; /* file without which this cannot be tried; or NULL */
 };

@@ -6,6 +6,7 @@
  *
  * usage: test_jails [GUEST], a program that runs in a monitor until it is stopped
  */
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -368,8 +369,18 @@ static void try_row(const struct test *t)
 	look_at_it(t);
 }
 
+/* File systems in memory may have none. */
+static bool has_direct(const char *file)
+{
+	autoclose int fd = open(file, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
 static const char *missing(const struct test *t)
 {
+	if (t->row->direct && !has_direct(t->place->file))
+		return "the file system of /tmp cannot be read past the page cache";
 	if (!strcmp(t->row->kind, "monitor") && !t->guest)
 		return "there is no guest for it on this architecture";
 	if (t->row->needs && access(t->row->needs, R_OK | W_OK))
