@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 struct gm model_gm;
+struct model_added model_added;
 
 uint64_t shared_load(const void *p, size_t size)
 {
@@ -27,10 +28,12 @@ void *model_copy(void *to, const void *from, size_t len)
 	return to;
 }
 
-/* Lists of buffers only grow, and only to twice of what they were. */
+/* Lists of buffers only grow, and only to twice of what they were. Sizes are constants where they
+ * can be, so that CBMC need not reason about arrays of any size. */
 void *model_realloc(void *old, size_t len)
 {
-	void *p = malloc(len);
+	const size_t first = 2 * CHAIN_IOV_INLINE * sizeof(struct iovec);
+	void *p = len == first ? malloc(first) : len == 2 * first ? malloc(2 * first) : NULL;
 
 	if (p && old)
 		model_copy(p, old, len / 2);
@@ -127,7 +130,7 @@ static void any_chain(struct vq *vq, uint16_t slot, bool packed)
 	c->slot = slot;
 	c->iov = vq->iov + (size_t)slot * CHAIN_IOV_INLINE;
 	c->iov_cap = CHAIN_IOV_INLINE;
-	if (nondet_bool()) {
+	if (OWN_LIST) {
 		c->iov_cap = 2 * CHAIN_IOV_INLINE;
 		c->iov = area(c->iov_cap * sizeof(*c->iov));
 	}
@@ -235,7 +238,6 @@ static struct vq *started(struct model *m, bool packed, bool inflight)
 	model_setup(m, packed, inflight);
 	vq = (struct vq){
 		.running = true,
-		.enabled = true,
 		.packed = packed,
 		.indirect = nondet_bool(),
 		.size = N,
@@ -259,20 +261,34 @@ static struct vq *started(struct model *m, bool packed, bool inflight)
 	return &vq;
 }
 
-void model_fresh(struct model *m, bool packed)
+struct vq_chain *model_chain(struct model *m, bool packed)
 {
 	struct vq *vq = started(m, packed, false);
+	struct vq_chain *c = &vq->chains[0];
 
-	for (uint16_t i = 0; i < N; i++)
-		vq->free_slots[i] = (uint16_t)(N - 1 - i);
-	vq->nfree = N;
+	any_hot(vq);
+	any_chain(vq, 0, packed);
+	c->n_out = nondet_u32();
+	c->n_in = nondet_u32();
+	ASSUME(c->n_out <= c->iov_cap && c->n_in <= c->iov_cap - c->n_out);
+	c->out_len = nondet_u64();
+	c->in_len = nondet_u64();
+	return c;
+}
+
+struct desc model_desc(void)
+{
+	return (struct desc){ nondet_u64(), nondet_u32(), nondet_u16(), nondet_u16() };
 }
 
 void model_queue(struct model *m, bool packed, bool inflight)
 {
 	struct vq *vq = started(m, packed, inflight);
 
-	vq->enabled = nondet_bool();
+	vq->open = nondet_bool();
+	vq->polled = nondet_bool();
+	vq->armed = nondet_bool();
+	vq->wish = nondet_u16() % 3;
 	vq->event_idx = nondet_bool();
 	vq->in_order = nondet_bool();
 	if (packed)
@@ -412,14 +428,19 @@ bool model_in_guest_memory(const struct iovec *v)
 
 void model_check_chain(const struct model *m, const struct vq_chain *c)
 {
-	uint64_t out = 0, in = 0;
+	uint32_t n = c->n_out + c->n_in;
 
-	PROVE(c->n_out + c->n_in <= c->iov_cap, "a chain's buffers fit their list");
-	for (uint32_t i = 0; i < c->n_out + c->n_in; i++) {
-		PROVE(model_in_guest_memory(&c->iov[i]), "a buffer is inside guest memory");
-		*(i < c->n_out ? &out : &in) += c->iov[i].iov_len;
+	PROVE(n <= c->iov_cap, "a chain's buffers fit their list");
+	PROVE(c->out_len + c->in_len <= UINT64_C(1) << 32, "a chain is not too long");
+	if (n != model_added.n) {
+		PROVE(n == 1 && !model_added.n, "buffers are added, or the only one");
+		PROVE(model_in_guest_memory(&c->iov[0]), "the only buffer is inside guest memory");
+		PROVE(c->out_len + c->in_len == c->iov[0].iov_len && c->n_out == !!c->out_len,
+			"the only buffer has the length of the chain");
+	} else {
+		PROVE(c->out_len + c->in_len == model_added.len,
+			"a chain's length is that of what was added");
 	}
-	PROVE(out == c->out_len && in == c->in_len, "a chain's lengths are those of its buffers");
 	for (uint16_t i = 0; i < N; i++)
 		PROVE(!m->out[i] || m->vq->chains[i].id != c->id,
 			"a chain that is out is not handed out again");

@@ -18,6 +18,8 @@
 #include "virtio/queue_priv.h"
 
 #define N QUEUE_SIZE
+/* Of an in-flight record, in the layout that needs more. */
+#define RECORD_WORDS ((32 + 32 * N + 63) / 64 * 8)
 
 /* Values without constraint: CBMC gives functions without a body any result. */
 bool nondet_bool(void);
@@ -32,10 +34,18 @@ struct model {
 	struct vq *vq;
 	struct vq_setup setup;
 	bool out[N]; /* by slot: the device holds this chain */
-	uint64_t record[(32 + 32 * N + 63) / 64 * 8];
+	uint64_t record[RECORD_WORDS];
 };
 
 extern struct gm model_gm;
+
+/* What was added to chains where that is done by contract (contracts.c). */
+struct model_added {
+	uint32_t n;
+	uint64_t len;
+};
+
+extern struct model_added model_added;
 
 /* Guest memory: two ranges anywhere, of any size, adjacent or not. */
 void model_memory(void);
@@ -44,8 +54,10 @@ void model_memory(void);
 void model_setup(struct model *m, bool packed, bool inflight);
 /* A queue in any state; `inflight`: with an in-flight record of any content. */
 void model_queue(struct model *m, bool packed, bool inflight);
-/* A queue that was just started. */
-void model_fresh(struct model *m, bool packed);
+/* A chain that is being put together: any buffers so far, in a list of its own or not. */
+struct vq_chain *model_chain(struct model *m, bool packed);
+/* A descriptor of any content. */
+struct desc model_desc(void);
 /* True if the state is one that a queue can be in. */
 bool model_holds(const struct model *m);
 bool model_in_guest_memory(const struct iovec *v);

@@ -124,28 +124,3 @@ void prove_kick(void)
 	}
 	PROVE(model_holds(&m), "the state after asking for a kick is one that a queue can be in");
 }
-
-/* Every allocation is freed: cbmc --memory-leak-check. */
-void prove_stop(void)
-{
-	uint16_t avail, used;
-
-	model_any();
-	vq_stop(m.vq, &avail, &used);
-	PROVE(!vq_running(m.vq), "a stopped queue does not run");
-}
-
-/*
- * The walk along descriptors by itself: a queue that was just started, every content of the rings
- * and of indirect tables. Ends, stays inside, and finds only guest memory.
- */
-void prove_walk(void)
-{
-	struct vq_chain *chain;
-
-	model_fresh(&m, PACKED);
-	if (vq_pop_batch(m.vq, &chain, 1) != 1)
-		return;
-	PROVE(chain->n_out + chain->n_in <= chain->iov_cap, "a chain's buffers fit their list");
-	PROVE(PACKED || chain->id < N, "a head is below the queue size");
-}
