@@ -427,7 +427,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	settle();
 	while (in.left) {
 		uint8_t action = fuzz_u8(&in), who = fuzz_u8(&in);
-		size_t n = min_u64(fuzz_u16(&in), in.left);
+		uint16_t wanted = fuzz_u16(&in);
+		size_t n = min_u64(wanted, in.left);
 		struct fuzz_in part = { in.p, n };
 
 		in.p += n;

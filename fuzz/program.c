@@ -260,7 +260,8 @@ static void run(struct fuzz_bed *b, struct fuzz_in *in)
 {
 	for (unsigned i = 0; in->left && i < ACTIONS_MAX; i++) {
 		uint8_t code = fuzz_u8(in);
-		size_t len = min_u64(fuzz_u8(in), in->left);
+		uint8_t wanted = fuzz_u8(in);
+		size_t len = min_u64(wanted, in->left);
 		struct fuzz_in operands = { in->p, len };
 
 		in->p += len;

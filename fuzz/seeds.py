@@ -179,7 +179,7 @@ def gpio():
         ask(p, 5, 1, 0)
         p.second(False).request(1, struct.pack("<H", 3), [1]).tell("get").tell("medium get w")
         return ask(ask(p, 6, 3, 8), 4, 3)
-    return layouts(some) | {"setup1": some(Program(1).boot())}
+    return layouts(some) | {f"setup{i}": some(Program(i).boot()) for i in (1, 2)}
 
 
 def i2c():
@@ -361,6 +361,7 @@ def write(target, folder):
     """Writes the seeds of a target into a folder; returns their number."""
     if target in TARGETS:
         seeds = {name: program.data for name, program in TARGETS[target]().items()}
+        seeds |= {f"open{setup}": bytes([setup]) for setup in range(8)}
     else:
         seeds = parser_seeds.TARGETS[target]() if target in parser_seeds.TARGETS else {}
     os.makedirs(folder, exist_ok=True)

@@ -56,20 +56,30 @@ static void say(struct peer *p, size_t len)
 		send(p->channel, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Kind and length of the next answer, after what the back-end says for itself. */
+static unsigned next_answer(struct peer *p, size_t *len)
+{
+	unsigned kind;
+
+	for (;;) {
+		kind = fuzz_u8(&p->in);
+		*len = fuzz_u8(&p->in);
+		*len = min_u64(*len, p->in.left);
+		if (kind < KIND_CHANNEL || kind >= KIND_END)
+			return kind;
+		say(p, *len);
+	}
+}
+
 /* Sends the next answer to `request`; false: the connection is to end. */
 static bool answer(struct peer *p, int sock, uint32_t request)
 {
-	unsigned kind = fuzz_u8(&p->in);
-	size_t len = min_u64(fuzz_u8(&p->in), p->in.left);
+	size_t len;
+	unsigned kind = next_answer(p, &len);
 	struct vhost_user_msg m = { .hdr = { request, VHOST_USER_VERSION | VHOST_USER_REPLY,
 					    (uint32_t)len } };
 	autoclose int memory = -1;
 
-	for (; kind >= KIND_CHANNEL && kind < KIND_END; kind = fuzz_u8(&p->in)) {
-		say(p, len);
-		len = min_u64(fuzz_u8(&p->in), p->in.left);
-		m.hdr.size = (uint32_t)len;
-	}
 	if (kind >= KIND_END || (!len && !p->in.left))
 		return false;
 	if (kind >= KIND_HEADER && kind < KIND_HALF) {
