@@ -4,21 +4,24 @@
 
 #include <stdarg.h>
 
-/* Guests run these where every instruction is emulated: as few as can be. */
+/* Guests run these where every instruction is emulated: as few as can be. Where there is nothing, it
+ * may be at no address. */
 
 void cf_fill(void *p, uint8_t value, size_t len)
 {
-	__builtin_memset(p, value, len);
+	if (len)
+		__builtin_memset(p, value, len);
 }
 
 void cf_copy(void *to, const void *from, size_t len)
 {
-	__builtin_memcpy(to, from, len);
+	if (len)
+		__builtin_memcpy(to, from, len);
 }
 
 bool cf_same(const void *a, const void *b, size_t len)
 {
-	return !__builtin_memcmp(a, b, len);
+	return !len || !__builtin_memcmp(a, b, len);
 }
 
 /* The first bytes are right, and every byte is as the one 8 before it. */

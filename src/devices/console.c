@@ -672,6 +672,7 @@ static int open_extra_port(struct console *con, const char *text, struct err *e)
 {
 	struct chardev_config config = {
 		.scrollback = con->scrollback,
+		.in_place = true,
 		.stats = &con->chars,
 	};
 	autofree char *spec = strdup(text);
@@ -696,6 +697,7 @@ static int open_ports(struct console *con, struct err *e)
 		.path = con->path,
 		.log = con->log_path,
 		.scrollback = con->scrollback,
+		.in_place = true,
 		.line = con->line,
 		.carrier = con->carrier,
 		.stats = &con->chars,

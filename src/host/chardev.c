@@ -57,6 +57,7 @@ struct chardev {
 	struct end *ends;
 	unsigned nends;
 	struct end *direct; /* has input, which the owner reads into his own buffers */
+	bool in_place;	    /* and which may stay in its socket until he does */
 	int files[2];	    /* what all output is appended to, -1: unused */
 	struct log_limit file_failed;
 	int listener, size_sock;
@@ -242,8 +243,8 @@ static void end_send(struct end *d, const struct iovec *iov, unsigned n)
 	}
 }
 
-/* Lets the owner read into the guest's buffers at once, which saves a copy. What he has no room for
- * stays in a socket. False: there may be more, and it is to be read here. */
+/* Lets the owner read into the guest's buffers at once, which saves a copy. False: there may be
+ * more, and it is to be read here. */
 static bool end_offer(struct end *d)
 {
 	struct chardev *cd = d->cd;
@@ -251,7 +252,7 @@ static bool end_offer(struct end *d)
 	cd->direct = d;
 	d->failed = false;
 	cd->events.input(cd->events.arg);
-	if (!cd->direct || cd->kind == CHARDEV_SOCKET)
+	if (!cd->direct || cd->in_place)
 		return true;
 	cd->direct = NULL;
 	return false;
@@ -700,6 +701,7 @@ int chardev_open(struct chardev **out, struct ev_loop *loop, const struct charde
 		.log = log,
 		.events = *events,
 		.kind = config->kind,
+		.in_place = config->in_place && config->kind == CHARDEV_SOCKET,
 		.files = { -1, -1 },
 		.stats = config->stats,
 		.line = config->line,

@@ -77,6 +77,8 @@ struct chardev_config {
 		*path;	 /* of the socket, of the symbolic link to the PTY, of the file or device */
 	const char *log; /* file to append all output to, or NULL */
 	size_t scrollback;    /* bytes, rounded up to a power of two; 0: nothing is shown again */
+	bool in_place;	      /* input that the owner has no room for stays in a socket: of use for
+				 one who reads much at a time */
 	struct tty_line line; /* of kind CHARDEV_TTY */
 	const struct chardev_carrier *carrier; /* of kind CHARDEV_LINK; outlives the stream */
 	struct chardev_stats *stats;	       /* counted here; stays until chardev_close() */
