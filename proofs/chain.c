@@ -129,6 +129,27 @@ void prove_add(void)
 	check_added(c, &b, &d, write);
 }
 
+void prove_single(void)
+{
+	struct vq_chain *c = model_chain(&m, PACKED);
+	struct before b = look(c);
+	struct desc d = model_desc();
+	unsigned flags = nondet_u16();
+	bool write = flags & VIRTQ_DESC_F_WRITE;
+
+	if (!chain_single(m.vq, c, &d, flags)) {
+		PROVE(c->n_out == b.n_out && c->n_in == b.n_in, "nothing is changed");
+		return;
+	}
+	PROVE(!(flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) && d.len,
+		"it is a single buffer");
+	PROVE(c->n_in == write && c->n_out == !write, "a chain has one buffer");
+	PROVE(c->in_len == (write ? d.len : 0) && c->out_len == (write ? 0 : d.len),
+		"a chain is as long as its buffer");
+	PROVE(c->iov[0].iov_len == d.len && model_in_guest_memory(&c->iov[0]),
+		"the buffer is inside guest memory");
+}
+
 void prove_table(void)
 {
 	const struct vring_desc *table;

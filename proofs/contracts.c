@@ -93,6 +93,22 @@ bool vq_cut_chain_add(struct vq *vq, struct vq_chain *c, const struct desc *d, b
 	return true;
 }
 
+bool vq_cut_chain_single(
+	const struct vq *vq, struct vq_chain *c, const struct desc *d, unsigned flags)
+{
+	bool write = flags & VIRTQ_DESC_F_WRITE;
+
+	if (flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT) || !d->len || nondet_bool())
+		return false;
+	c->n_in = write;
+	c->n_out = !write;
+	c->in_len = write ? d->len : 0;
+	c->out_len = write ? 0 : d->len;
+	model_added.n += 1;
+	model_added.len += d->len;
+	return true;
+}
+
 const struct vring_desc *vq_indirect_table(
 	struct vq *vq, const struct desc *d, unsigned flags, uint32_t *count)
 {

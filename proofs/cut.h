@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Before each source file of a proof that has adding a buffer by contract: an inline function,
- * whose callers get the one in contracts.c. And a chain is only asked for when there is one. */
+/* Before each source file of a proof that has adding a buffer by contract: inline functions, whose
+ * callers get those in contracts.c. And a chain is only asked for when there is one. */
 #pragma once
 
 #include "virtio/queue_priv.h"
 
-#define chain_add vq_cut_chain_add
+#define chain_add    vq_cut_chain_add
+#define chain_single vq_cut_chain_single
 
 bool vq_cut_chain_add(struct vq *vq, struct vq_chain *c, const struct desc *d, bool write);
+bool vq_cut_chain_single(
+	const struct vq *vq, struct vq_chain *c, const struct desc *d, unsigned flags);
 
 static inline struct vq_chain *vq_cut_chain_new(struct vq *vq)
 {
