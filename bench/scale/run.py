@@ -6,8 +6,6 @@ how long the n-th takes to start.
 Each guest uses its devices once (a block, a frame, random bytes, ...) and then sleeps for ever. The VMs are started one after
 the other, so that the n-th one starts beside n - 1 that sleep. usage: run.py AVP GUEST [VMS...]
 """
-import collections
-import contextlib
 import os
 import statistics
 import sys
@@ -18,7 +16,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from sleepers import System, measure  # noqa: E402
 
 SIZES = [1, 8, 32, 64]
-SYSTEM_VMS = 64  # in one system file, at most; more are several systems
 SETTLE_S = 2
 IDLE_S = 10
 
@@ -34,21 +31,13 @@ def report(vms, table, starts):
 
 
 def run(avp, guest, vms):
-    """All systems one after the other; prints what all of them need then."""
-    table, starts = collections.defaultdict(lambda: ([], [], [])), []
-    with contextlib.ExitStack() as stack:
-        systems = []
-        for first in range(0, vms, SYSTEM_VMS):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="avp-scale-"))
-            os.chmod(folder, 0o755)
-            systems.append(stack.enter_context(System(avp, guest, folder, min(SYSTEM_VMS, vms - first))))
-            starts += systems[-1].start_all()
-        time.sleep(SETTLE_S)
-        for system in systems:
-            for kind, columns in measure(system, IDLE_S).items():
-                for column, values in zip(table[kind], columns):
-                    column.extend(values)
-    report(vms, table, starts)
+    """One system; prints what all of its processes need once all VMs were started."""
+    with tempfile.TemporaryDirectory(prefix="avp-scale-") as folder:
+        os.chmod(folder, 0o755)
+        with System(avp, guest, folder, vms) as system:
+            starts = system.start_all()
+            time.sleep(SETTLE_S)
+            report(vms, measure(system, IDLE_S), starts)
 
 
 def main():

@@ -26,6 +26,7 @@ struct neighbour {
 	struct drv_net port[NEIGHBOURS];
 	uint8_t *memory, *block;
 	uint64_t writes, disk, frames, errors, beats;
+	uint64_t given_up; /* frames that may come yet */
 	unsigned piece;
 };
 
@@ -66,14 +67,17 @@ static void make_frame(uint8_t *f, const struct neighbour *n, unsigned from, uin
 	cf_pattern(f + DATA, number, FRAME - DATA);
 }
 
-/* A frame that came after it was given up. */
-static bool is_late(const uint8_t *f, uint32_t len, uint32_t number)
+/* A frame that came after it was given up; more of them would be frames that came twice. */
+static bool is_late(struct neighbour *n, const uint8_t *f, uint32_t len, uint32_t number)
 {
 	uint32_t got;
 
 	__builtin_memcpy(&got, f + HEADER, sizeof(got));
-	return len == FRAME && (int32_t)(got - number) < 0 &&
-	       cf_is_pattern(f + DATA, got, FRAME - DATA);
+	if (!n->given_up || len != FRAME || (int32_t)(got - number) >= 0 ||
+		!cf_is_pattern(f + DATA, got, FRAME - DATA))
+		return false;
+	n->given_up--;
+	return true;
 }
 
 /* Others may send frames, too: only those from the other port count. */
@@ -96,13 +100,14 @@ static void use_net(struct neighbour *n, unsigned from)
 		return;
 	}
 	while (!drv_net_recv(&n->port[!from], 0, got, sizeof(got), &len, until)) {
-		if (!is_ours(n, got, len, from) || is_late(got, len, number))
+		if (!is_ours(n, got, len, from) || is_late(n, got, len, number))
 			continue;
 		if (len != FRAME || !cf_same(got, sent, FRAME))
 			error(n, "a frame is not what was sent");
 		n->frames++;
 		return;
 	}
+	n->given_up++;
 }
 
 static void watch_memory(struct neighbour *n)
