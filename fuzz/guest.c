@@ -409,7 +409,8 @@ static bool put_chain(struct fuzz_guest *g, unsigned q, const struct chain *c)
 	struct fuzz_ring *r = &g->rings[q];
 	uint16_t head = r->next;
 
-	if (!fits(r, c->n))
+	/* Who writes where no memory is has offered nothing. */
+	if (!fits(r, c->n) || !gm_ptr(&g->gm, r->desc, RING_STRIDE))
 		return false;
 	for (unsigned i = 0; i < c->n; i++)
 		r->owner[(head + i) % r->size] = (int8_t)head;

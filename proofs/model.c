@@ -202,7 +202,7 @@ static void any_shared(struct model *m)
 	any_hot(vq);
 }
 
-/* The busy bits are those of the chains that are out. */
+/* Busy are the ids of the chains that are out. */
 static void mark_busy(struct model *m)
 {
 	for (uint16_t i = 0; i < N; i++)
@@ -216,7 +216,7 @@ static void any_arrays(struct vq *vq)
 	static struct vq_chain chains[N];
 	static struct iovec iov[N * CHAIN_IOV_INLINE];
 	static uint16_t free_slots[N], order[2 * N], resubmit[N], lists[N], batch[N];
-	static uint64_t busy[PACKED ? (UINT16_MAX + 1) / 64 : 1];
+	static bool busy[PACKED ? UINT16_MAX + 1 : N];
 
 	vq->chains = chains;
 	vq->iov = iov;

@@ -88,6 +88,36 @@ static inline void close_fd(int *fd)
 	*fd = -1;
 }
 
+/*
+ * Asks for memory that is read soon, so that it comes while other work is done. The empty
+ * instruction is for gcc: it takes a function that does nothing but this for one without effect,
+ * and drops its calls.
+ */
+static inline void fetch_to_read(const void *p, size_t len)
+{
+	const uintptr_t end = (uintptr_t)p + len;
+
+	for (uintptr_t at = (uintptr_t)p & ~(uintptr_t)(CACHE_LINE - 1); at < end; at += CACHE_LINE)
+		__builtin_prefetch((const void *)at);
+	__asm__ volatile("");
+}
+
+/* The same for memory that is written soon, which takes it away from other processors. gcc's own
+ * way would read it only, unless told that this processor knows the instruction: all that can run
+ * avp do, or take it for none. */
+static inline void fetch_to_write(void *p, size_t len)
+{
+	const uintptr_t end = (uintptr_t)p + len;
+
+	for (uintptr_t at = (uintptr_t)p & ~(uintptr_t)(CACHE_LINE - 1); at < end; at += CACHE_LINE)
+#ifdef __x86_64__
+		__asm__ volatile("prefetchw (%0)" : : "r"(at));
+#else
+		__builtin_prefetch((const void *)at, 1);
+	__asm__ volatile("");
+#endif
+}
+
 /* For loops that wait for memory to change: leaves the core's other thread more of it. */
 static inline void cpu_relax(void)
 {

@@ -8,14 +8,16 @@
 #include "devices/net_priv.h"
 #include "host/netoffload.h"
 
-#define HDR_LEN	  ((uint32_t)sizeof(struct net_hdr))
-#define BUDGET	  256u	/* frames of one queue before others have their turn */
-#define SEGMENTS  64u	/* pieces to be cut from a frame that count as another one */
-#define AHEAD	  6u	/* frames that are fetched from memory before their turn, */
-#define FETCH_MAX 1536u /* and as many bytes of each */
-#define MERGE_MAX 64u	/* receive buffers one frame may be spread over */
-#define PROTO_TCP 6u
-#define PROTO_UDP 17u
+#define HDR_LEN	   ((uint32_t)sizeof(struct net_hdr))
+#define BUDGET	   256u	 /* frames of one queue before others have their turn */
+#define SEGMENTS   64u	 /* pieces to be cut from a frame that count as another one */
+#define TX_AHEAD   4u	 /* frames that are fetched from memory before their turn, */
+#define FETCH_MAX  1536u /* and as many bytes of each */
+#define RX_AHEAD   2u	 /* receive buffers that are fetched before their turn, */
+#define LONG_FRAME 256u	 /* for frames of so many bytes */
+#define MERGE_MAX  64u	 /* receive buffers one frame may be spread over */
+#define PROTO_TCP  6u
+#define PROTO_UDP  17u
 
 /* Steering. */
 
@@ -249,16 +251,8 @@ static int tx_chain(struct net *n, unsigned q, struct vq_chain *c, unsigned *bud
 /* A frame was written by another CPU: it comes while those before it are dealt with. */
 static inline void fetch_frame(const struct vq_chain *c)
 {
-	const uint8_t *p;
-	size_t len;
-
-	if (!c->n_out)
-		return;
-	p = c->iov->iov_base;
-	len = min_u64(c->iov->iov_len, FETCH_MAX);
-	for (size_t at = 0; at < len; at += CACHE_LINE)
-		__builtin_prefetch(p + at);
-	__builtin_prefetch(p + len - 1);
+	if (c->n_out)
+		fetch_to_read(c->iov->iov_base, min_u64(c->iov->iov_len, FETCH_MAX));
 }
 
 /* Takes up to a batch of chains, as far as the budget goes. 0: there are none, > 0: there were,
@@ -272,11 +266,11 @@ static int tx_batch(struct net *n, unsigned q, unsigned *budget)
 
 	if (got <= 0)
 		return got;
-	for (int i = 0; i < got && i < (int)AHEAD; i++)
+	for (int i = 0; i < got && i < (int)TX_AHEAD; i++)
 		fetch_frame(chains[i]);
 	for (done = 0; done < got && *budget; done++) {
-		if (done + (int)AHEAD < got)
-			fetch_frame(chains[done + (int)AHEAD]);
+		if (done + (int)TX_AHEAD < got)
+			fetch_frame(chains[done + (int)TX_AHEAD]);
 		ret = tx_chain(n, q, chains[done], budget);
 		if (ret)
 			break;
@@ -452,21 +446,28 @@ static void fill_buffers(struct net *n, struct vq *vq, const struct net_frame *f
 	}
 }
 
+static __attribute__((noinline)) void write_work_left(
+	const struct net *n, const struct net_frame *f, uint8_t *to)
+{
+	struct net_hdr hdr;
+
+	make_header(n, f, 1, &hdr);
+	memcpy(to, &hdr, HDR_LEN);
+}
+
 /* The header of a frame in one buffer. One without work left is written as two words, since to put
  * it together from fields and to copy it makes the processor wait for its own stores. */
 static inline void write_header(const struct net *n, const struct net_frame *f, uint8_t *to)
 {
 	const uint64_t none = 0;
 	const le32 one_buffer = htole32(1u << 16);
-	struct net_hdr hdr;
 
-	if (!f->hdr.flags) {
-		memcpy(to, &none, 8);
-		memcpy(to + 8, &one_buffer, 4);
+	if (f->hdr.flags) {
+		write_work_left(n, f, to);
 		return;
 	}
-	make_header(n, f, 1, &hdr);
-	memcpy(to, &hdr, HDR_LEN);
+	memcpy(to, &none, 8);
+	memcpy(to + 8, &one_buffer, 4);
 }
 
 /* The same for the usual case, one buffer in one piece. */
@@ -507,18 +508,12 @@ static void settle(struct net *n)
 	n->rx_filled = n->rx_taken = 0;
 }
 
-/* A buffer that the driver used last comes into this CPU's cache, to be written. */
+/* The buffer for a long frame comes into this CPU's cache before it is written. For a short one
+ * this costs more than it brings. */
 static inline void fetch_buffer(struct vq_chain *c, size_t len)
 {
-	const uint8_t *p;
-
-	if (c->n_out || !c->n_in)
-		return;
-	p = vq_in(c)->iov_base;
-	len = min_u64(vq_in(c)->iov_len, len);
-	for (size_t at = 0; at < len; at += CACHE_LINE)
-		__builtin_prefetch(p + at, 1);
-	__builtin_prefetch(p + len - 1, 1);
+	if (len >= LONG_FRAME && !c->n_out && c->n_in)
+		fetch_to_write(vq_in(c)->iov_base, min_u64(vq_in(c)->iov_len, len));
 }
 
 /* Takes the next buffers from the only receive queue; false if there are none. A driver that looks
@@ -536,7 +531,7 @@ static __attribute__((noinline)) bool take_some(struct net *n, size_t len)
 		return false;
 	n->rx_taken = (unsigned)got;
 	/* The first one is written at once. */
-	for (unsigned i = 1; i < AHEAD && i < n->rx_taken; i++)
+	for (unsigned i = 1; i < RX_AHEAD && i < n->rx_taken; i++)
 		fetch_buffer(n->rx[i], len);
 	return true;
 }
@@ -553,8 +548,8 @@ static inline bool receive_usual(struct net *n, const struct net_frame *f)
 	c = n->rx[n->rx_filled];
 	if (c->n_out || !c->n_in || vq_in(c)->iov_len < HDR_LEN + f->len)
 		return false;
-	if (n->rx_filled + AHEAD < n->rx_taken)
-		fetch_buffer(n->rx[n->rx_filled + AHEAD], len);
+	if (n->rx_filled + RX_AHEAD < n->rx_taken)
+		fetch_buffer(n->rx[n->rx_filled + RX_AHEAD], len);
 	fill_buffer(n, f, c);
 	n->rx_filled++;
 	received(n, 0, f);

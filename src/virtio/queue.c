@@ -93,7 +93,7 @@ static int arrays_alloc(struct vq *vq)
 	vq->chains = calloc(n, sizeof(*vq->chains));
 	vq->iov = calloc(n * CHAIN_IOV_INLINE, sizeof(*vq->iov));
 	vq->free_slots = calloc(n, sizeof(*vq->free_slots));
-	vq->busy = calloc((ids + 63) / 64, sizeof(*vq->busy));
+	vq->busy = calloc(ids, sizeof(*vq->busy));
 	if (vq->in_order)
 		vq->order = calloc(order, sizeof(*vq->order));
 	if (vq->inflight) {

@@ -4,6 +4,8 @@
 
 #include "virtio/queue_priv.h"
 
+#define DESC_AHEAD (2 * CACHE_LINE) /* bytes of descriptors that are fetched before their turn */
+
 /* A ring position as it travels: index and wrap counter. */
 static uint16_t pack(uint16_t pos, bool wrap)
 {
@@ -189,40 +191,45 @@ bool vq_packed_pending(struct vq *vq)
 
 /*
  * Takes lists of one descriptor with a single buffer, as most of a network card are, until one is
- * anything else, which includes a broken rule: take() sees to that one.
+ * anything else, which includes a broken rule: take() sees to that one. No further than to the end
+ * of the ring.
  */
-static inline unsigned pop_singles(struct vq *vq, struct vq_chain **chains, unsigned max)
+static inline unsigned pop_run(struct vq *vq, struct vq_chain **chains, unsigned max)
 {
 	const uint16_t bits = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
 	struct packed_ring *r = &vq->pack;
-	uint16_t pos = r->avail_pos;
-	uint16_t available = r->avail_wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
+	const uint16_t available = r->avail_wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
+	const struct vring_desc *at = r->desc + r->avail_pos;
+	const uint16_t *slot = vq->free_slots + vq->nfree;
 	unsigned n;
 
 	for (n = 0; n < max; n++) {
-		const struct desc d = desc_read(&r->desc[pos]);
+		const struct desc d = desc_read(at++);
 		struct vq_chain *c;
 
+		__builtin_prefetch((const void *)((uintptr_t)at + DESC_AHEAD));
 		if ((d.hi & bits) != available || unlikely(busy_test(vq, d.lo)))
 			break;
-		c = chain_new(vq);
-		if (unlikely(!chain_single(vq, c, &d, d.hi))) {
-			chain_free(vq, c);
+		c = chain_at(vq, *--slot);
+		if (unlikely(!chain_single(vq, c, &d, d.hi)))
 			break;
-		}
 		c->id = d.lo;
 		c->ndesc = 1;
 		chain_out(vq, c);
 		chains[n] = c;
-		if (unlikely(++pos == vq->size)) {
-			pos = 0;
-			available ^= bits;
-		}
 	}
-	r->avail_pos = pos;
-	r->avail_wrap = available == VIRTQ_DESC_F_AVAIL;
+	vq->nfree = (uint16_t)(vq->nfree - n);
 	r->in_use = (uint16_t)(r->in_use + n);
+	advance(vq, &r->avail_pos, &r->avail_wrap, (uint16_t)n);
 	return n;
+}
+
+static unsigned pop_singles(struct vq *vq, struct vq_chain **chains, unsigned max)
+{
+	unsigned to_end = vq->size - vq->pack.avail_pos;
+	unsigned n = pop_run(vq, chains, (unsigned)min_u64(max, to_end));
+
+	return n < to_end ? n : n + pop_run(vq, chains + n, max - n);
 }
 
 int vq_packed_pop(struct vq *vq, struct vq_chain **chains, unsigned max)
@@ -299,13 +306,45 @@ void vq_packed_use(struct vq *vq, const struct vq_chain *c)
 	use(vq, c);
 }
 
+/* As use() of each, with what it keeps in the queue kept in registers. */
 void vq_packed_use_all(struct vq *vq, struct vq_chain *const *chains, unsigned n)
 {
+	const uint16_t wrapped = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED, size = vq->size;
+	struct packed_ring *r = &vq->pack;
+	uint16_t *free_slots = vq->free_slots + vq->nfree;
+	struct vring_desc *desc = r->desc;
+	uint16_t pos, used, told = 0;
+
 	for (unsigned i = 0; i < n; i++) {
-		use(vq, chains[i]);
 		busy_clear(vq, chains[i]->id);
-		chain_free(vq, chains[i]);
+		free_slots[i] = chains[i]->slot;
 	}
+	vq->nfree = (uint16_t)(vq->nfree + n);
+	if (!r->pending && n) {
+		use(vq, *chains++);
+		n--;
+	}
+	pos = r->used_pos;
+	used = r->used_wrap ? wrapped : 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct vq_chain *c = chains[i];
+		uint64_t flags = used | (c->written ? VIRTQ_DESC_F_WRITE : 0u);
+
+		__atomic_store_n(&desc[pos].rest,
+			htole64(c->written | (uint64_t)c->id << 32 | flags << 48),
+			__ATOMIC_RELAXED);
+		told = (uint16_t)(told + c->ndesc);
+		if (pos + c->ndesc >= size) {
+			pos = (uint16_t)(pos + c->ndesc - size);
+			used ^= wrapped;
+		} else {
+			pos = (uint16_t)(pos + c->ndesc);
+		}
+	}
+	r->used_pos = pos;
+	r->used_wrap = used;
+	r->ntold = (uint16_t)(r->ntold + told);
+	r->in_use = (uint16_t)(r->in_use - told);
 }
 
 /* True if the driver wants an interrupt for the use of [old, r->used_pos). */

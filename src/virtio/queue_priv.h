@@ -133,7 +133,7 @@ struct vq {
 	struct vq_chain *chains; /* [size] */
 	struct iovec *iov;	 /* [size][CHAIN_IOV_INLINE] */
 	uint16_t *free_slots;	 /* a stack, so that few chains stay in the cache */
-	uint64_t *busy;		 /* bitmap of the heads / buffer ids in flight */
+	bool *busy;		 /* heads / buffer ids in flight */
 
 	struct vring_desc *table; /* room for the copy of an indirect table; NULL until needed */
 
@@ -214,17 +214,17 @@ static inline bool vq_break(struct vq *vq, const char *rule)
 
 static inline bool busy_test(const struct vq *vq, uint16_t id)
 {
-	return vq->busy[id / 64] >> id % 64 & 1;
+	return vq->busy[id];
 }
 
 static inline void busy_set(struct vq *vq, uint16_t id)
 {
-	vq->busy[id / 64] |= UINT64_C(1) << id % 64;
+	vq->busy[id] = true;
 }
 
 static inline void busy_clear(struct vq *vq, uint16_t id)
 {
-	vq->busy[id / 64] &= ~(UINT64_C(1) << id % 64);
+	vq->busy[id] = false;
 }
 
 /* Chains taken and not yet given back. */
@@ -250,11 +250,9 @@ static inline void *vq_host(struct vq *vq, uint64_t gpa, uint64_t len)
 	return vq_host_slow(vq, gpa, len);
 }
 
-/* A chain, with its buffers still to be set. There is always one: no more are out than the ring has
- * entries. */
-static inline struct vq_chain *chain_new(struct vq *vq)
+/* The chain of a slot, with its buffers still to be set. */
+static inline struct vq_chain *chain_at(struct vq *vq, uint16_t slot)
 {
-	uint16_t slot = vq->free_slots[--vq->nfree];
 	struct vq_chain *c = &vq->chains[slot];
 
 	if (unlikely(!c->iov)) {
@@ -268,6 +266,12 @@ static inline struct vq_chain *chain_new(struct vq *vq)
 	c->done = false;
 	c->resubmitted = false;
 	return c;
+}
+
+/* A chain that is free. There is always one: no more are out than the ring has entries. */
+static inline struct vq_chain *chain_new(struct vq *vq)
+{
+	return chain_at(vq, vq->free_slots[--vq->nfree]);
 }
 
 static inline void chain_clear(struct vq_chain *c)

@@ -164,6 +164,8 @@ static inline unsigned pop_singles(struct vq *vq, struct vq_chain **chains, unsi
 {
 	struct split_ring *r = &vq->split;
 	const le16 *ring = r->avail->ring;
+	const struct vring_desc *desc = r->desc;
+	const uint16_t *free_slots = vq->free_slots + vq->nfree;
 	const uint16_t mask = r->mask;
 	uint16_t at = r->last_avail;
 	unsigned n;
@@ -175,18 +177,17 @@ static inline unsigned pop_singles(struct vq *vq, struct vq_chain **chains, unsi
 
 		if (unlikely(head > mask || busy_test(vq, head)))
 			break;
-		d = desc_read(&r->desc[head]);
-		c = chain_new(vq);
-		if (unlikely(!chain_single(vq, c, &d, d.lo))) {
-			chain_free(vq, c);
+		d = desc_read(&desc[head]);
+		c = chain_at(vq, free_slots[-1 - (int)n]);
+		if (unlikely(!chain_single(vq, c, &d, d.lo)))
 			break;
-		}
 		c->id = head;
 		c->ndesc = 1;
 		chain_out(vq, c);
 		chains[n] = c;
 	}
 	r->last_avail = at;
+	vq->nfree = (uint16_t)(vq->nfree - n);
 	return n;
 }
 
