@@ -166,6 +166,12 @@ static void send_some(const struct load *l, struct port *p)
 	ring_publish(&p->tx);
 }
 
+/* Who learns slowly still sends these when the others come. */
+static bool is_hello(const struct port *p, const uint8_t *frame)
+{
+	return net_be16(frame + 12 + p->tag_len) == HELLO_TYPE;
+}
+
 static void check_frame(
 	const struct load *l, const struct port *p, const uint8_t *frame, uint32_t len)
 {
@@ -175,8 +181,14 @@ static void check_frame(
 	memcpy(&number, frame + NET_ETH_LEN + p->tag_len, 8);
 	memcpy(&at_end, frame + size - 8, 8);
 	if (len != size + HDR_LEN || number != p->received || at_end != ~number ||
-		net_be16(frame + 12 + p->tag_len) != TEST_TYPE)
-		fail("a frame is lost, out of order or damaged");
+		net_be16(frame + 12 + p->tag_len) != TEST_TYPE) {
+		fprintf(stderr,
+			"netpoll: port %u: a frame is lost, out of order or damaged: number %llu, "
+			"%u bytes, instead of number %llu, %u bytes\n",
+			p->index, (unsigned long long)number, len, (unsigned long long)p->received,
+			size + HDR_LEN);
+		exit(1);
+	}
 }
 
 static void receive_some(const struct load *l, struct port *p)
@@ -185,8 +197,10 @@ static void receive_some(const struct load *l, struct port *p)
 	uint32_t len;
 
 	for (unsigned n = 0; n < l->batch && (buf = ring_get(&p->rx, &len)); n++) {
-		check_frame(l, p, buf + HDR_LEN, len);
-		p->received++;
+		if (!is_hello(p, buf + HDR_LEN)) {
+			check_frame(l, p, buf + HDR_LEN, len);
+			p->received++;
+		}
 		ring_add(&p->rx, BUF_LEN);
 	}
 	ring_publish(&p->rx);

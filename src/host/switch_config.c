@@ -10,7 +10,8 @@
 #include "host/switch.h"
 #include "host/switch_priv.h"
 
-#define DENY_MAX 64u
+#define DENY_MAX    64u
+#define LOOKS_PER_S 500u /* at a port that waits for its rate; timers go by milliseconds */
 
 const struct opt switch_opts[] = {
 	{ .name = "uplink",
@@ -216,13 +217,21 @@ static int set_mirror(struct port *p, struct err *e)
 	return 0;
 }
 
+/* With less saved up than comes in until the port is looked at again, the rate is not reached. */
+static void init_rate(struct tokens *t, uint64_t kbits, uint64_t burst)
+{
+	const uint64_t rate = kbits * 125;
+
+	tokens_init(t, rate, max_u64(burst, rate / LOOKS_PER_S));
+}
+
 static int port_init(struct port *p, const struct switch_port_config *c, struct err *e)
 {
 	int ret;
 
 	p->pcp = (uint8_t)c->pcp;
-	tokens_init(&p->in, c->rate_in * 125, c->burst);
-	tokens_init(&p->out, c->rate_out * 125, c->burst);
+	init_rate(&p->in, c->rate_in, c->burst);
+	init_rate(&p->out, c->rate_out, c->burst);
 	tokens_init(&p->flood, c->flood_rate, c->flood_rate);
 	ev_timer_init(p->sw->loop, &p->in_timer, switch_in_ready, p);
 	ev_timer_init(p->sw->loop, &p->out_timer, switch_out_ready, p);

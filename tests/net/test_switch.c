@@ -426,6 +426,25 @@ static void rate_in_holds_back(struct tap *t)
 	bed_free(b);
 }
 
+/* Looked at every 2 ms, it lets pass what comes in meanwhile, whatever the burst. */
+static void fast_rate_is_reached(struct tap *t)
+{
+	struct bed *b = bed_new();
+
+	b->port[0].rate_in = 1000000; /* 125 million bytes per second */
+	b->port[0].burst = 2048;
+	REQUIRE(t, !bed_start(b, NULL));
+	send(b, 1, 0xff, 2);
+	for (unsigned turn = 0; turn < 3; turn++, later(b, S / 500)) {
+		unsigned n = 0;
+
+		while (n < 10000 && !send(b, 0, 2, 1))
+			n++;
+		CHECK_EQ(t, n, 2500);
+	}
+	bed_free(b);
+}
+
 static void rate_out_queues(struct tap *t)
 {
 	struct bed *b = bed_new();
@@ -586,6 +605,7 @@ int main(void)
 	TAP_RUN(&t, queue_is_bounded);
 	TAP_RUN(&t, queue_is_shared);
 	TAP_RUN(&t, rate_in_holds_back);
+	TAP_RUN(&t, fast_rate_is_reached);
 	TAP_RUN(&t, rate_out_queues);
 	TAP_RUN(&t, floods_take_turns);
 	TAP_RUN(&t, flood_rate_limits_storms);
