@@ -126,7 +126,8 @@ const struct disk_info *disk_info(const struct disk *disk);
 
 /* Starts an operation. True: it is done already, `result` is set and events.done is not called. */
 bool disk_submit(struct disk *disk, struct disk_io *io);
-/* Hands everything submitted to the kernel; once per batch of disk_submit(). */
+/* Hands everything submitted to the kernel; after a batch of disk_submit(), which may have begun
+ * with it. */
 void disk_commit(struct disk *disk);
 /* Waits until nothing is in flight, calling events.done as usual. After `limit_ms` cancels what can
  * be cancelled and waits once more as long. Returns 0, or -ETIMEDOUT if storage still holds

@@ -17,6 +17,7 @@
 
 #define IOV_MAX_KERNEL 1024u
 #define CQE_BATCH      64u
+#define SQE_BATCH      8u
 #define RETRY_NS       1000000u
 
 static enum disk_step zero_step(const struct disk *d)
@@ -282,6 +283,9 @@ static bool start_step(struct disk *d, struct disk_io *io)
 	}
 	if (!d->in_flight++ && ev_polls(d->loop))
 		ev_poll_add(d->loop, &d->poll, ask_ring, arm_ring, d);
+	/* Storage begins while more is read from the queue; who polls has time for a call each. */
+	if (d->has_ring && io_uring_sq_ready(&d->ring) >= (ev_polls(d->loop) ? 1 : SQE_BATCH))
+		disk_commit(d);
 	return false;
 }
 
