@@ -109,7 +109,7 @@ def generate(args, backend, command, core):
 
 
 def one_run(args, program, folder, storage, load, polled, driver):
-    socket, image = os.path.join(folder, "socket"), os.path.join(folder, program.__name__)
+    socket, image = os.path.join(folder, "socket"), os.path.join(folder, "image")
     mib, facts = "0" if storage == "null" else str(MIB), [*map(str, load), str(args.seconds)]
     if driver == "libblkio":
         command = [args.blkioload, args.libblkio, socket, mib, *facts[1:]] + ["poll"] * polled
@@ -162,8 +162,8 @@ def load_name(load):
 
 
 def file_limit(args, folder, load):
-    return quiet(limit, args, "pwrite" if "write" in load[0] else "pread", os.path.join(folder, "limit"), load[1],
-                 "rand" if load[0].startswith("rand") else "seq", load[2])
+    call, name = ("pwrite", "limit") if "write" in load[0] else ("pread", "image")
+    return quiet(limit, args, call, os.path.join(folder, name), load[1], "rand" if load[0].startswith("rand") else "seq", load[2])
 
 
 def bench(args, table, folder, storage, load, polled):
@@ -213,7 +213,9 @@ def fits(args, *facts):
 
 
 def fill(args, folder):
-    for name in ("avp", "qsd", "limit"):  # one each, since back-ends lock theirs
+    """One file for all, since how fast one is depends on where its pages lie, by up to two thirds. The limit of writes has
+    another one: it leaves no data that could be checked."""
+    for name in ("image", "limit"):
         subprocess.run([args.blkload, "fill", os.path.join(folder, name), str(MIB)], check=True)
 
 
