@@ -81,6 +81,27 @@ void prove_push(void)
 	PROVE(model_holds(&m), "the state after vq_push() is one that a queue can be in");
 }
 
+/* All that are out, at once. */
+void prove_push_all(void)
+{
+	struct vq_chain *chains[N];
+	uint16_t used;
+
+	model_any();
+	ASSUME(!m.vq->in_order); /* then it is vq_push() of each */
+	used = m.vq->split.used_next;
+	for (uint16_t i = 0; i < OUT; i++) {
+		chains[i] = &m.vq->chains[N - OUT + i];
+		chains[i]->written = nondet_u32();
+		m.out[N - OUT + i] = false;
+	}
+	vq_push_all(m.vq, chains, OUT);
+	if (!PACKED)
+		PROVE((uint16_t)(m.vq->split.used_next - used) == OUT,
+			"each chain gets one used entry");
+	PROVE(model_holds(&m), "the state after vq_push_all() is one that a queue can be in");
+}
+
 void prove_rewind(void)
 {
 	uint16_t slot;

@@ -10,7 +10,8 @@
 #include "base/util.h"
 #include "host/link_priv.h"
 
-#define NS UINT64_C(1000000000)
+#define NS	 UINT64_C(1000000000)
+#define FIFO_MIN 16u
 /* Collisions that are events, per second. */
 #define TOLD_MAX 2u
 
@@ -21,8 +22,9 @@ const struct opt link_opts[] = {
 	{ "mode", OPT_ENUM, offsetof(struct link_config, mode), .words = mode_words,
 		.help = "two ends, or one wire for all" },
 	TTY_OPTS(struct link_config, line),
-	{ "fifo", OPT_U32, offsetof(struct link_config, fifo), .def = "16", .min = 1,
-		.max = LINK_FIFO_MAX, .help = "transmit buffer of an end, bytes" },
+	{ "fifo", OPT_U32, offsetof(struct link_config, fifo), .max = LINK_FIFO_MAX,
+		.help = "transmit buffer of an end, bytes; 0: 16, or what passes in 2 ms if that "
+			"is more" },
 	{ "host", OPT_ENUM, offsetof(struct link_config, host), .words = host_words,
 		.help = "an end of the link on the host" },
 	{ "path", OPT_PATH, offsetof(struct link_config, path),
@@ -185,7 +187,7 @@ static void on_time(void *arg)
 
 size_t link_room(const struct link_end *end)
 {
-	return end->cut ? end->link->config->fifo : end->link->config->fifo - fifo_used(&end->out);
+	return end->cut ? end->link->fifo : end->link->fifo - fifo_used(&end->out);
 }
 
 size_t link_send(struct link_end *end, const uint8_t *bytes, size_t len)
@@ -221,7 +223,7 @@ int link_add(struct link *link, const char *name, const struct link_end_ops *ops
 		return err_set(e, -EINVAL,
 			"%s cannot be an end of link %s, which has %u: at most %u with mode %s",
 			name, link->name, link->nends, max, mode_words[link->config->mode]);
-	if (fifo_init(&end->out, link->config->fifo) < 0)
+	if (fifo_init(&end->out, link->fifo) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	end->link = link;
 	end->name = name;
@@ -229,6 +231,13 @@ int link_add(struct link *link, const char *name, const struct link_end_ops *ops
 	link->nends++;
 	*out = end;
 	return 0;
+}
+
+/* A sender fills the buffer once for each turn of the loop, whose timers go by milliseconds: with
+ * less the wire would stand still until then. */
+static uint32_t fifo_size(const struct link_config *config, uint64_t char_ns)
+{
+	return config->fifo ? config->fifo : (uint32_t)max_u64(FIFO_MIN, NS / 500 / char_ns);
 }
 
 int link_create(struct link **out, const char *name, const struct link_config *config,
@@ -249,6 +258,7 @@ int link_create(struct link **out, const char *name, const struct link_config *c
 		.mask = (uint8_t)((1u << config->line.bits) - 1),
 		.trace.fd = -1,
 	};
+	link->fifo = fifo_size(config, link->char_ns);
 	ev_timer_init(loop, &link->next, on_time, link);
 	r = link_log_open(link, e);
 	if (!r)

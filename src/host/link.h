@@ -34,7 +34,7 @@ enum link_host { LINK_HOST_NONE, LINK_HOST_TTY, LINK_HOST_PTY, LINK_HOST_SOCKET 
 struct link_config {
 	int mode; /* enum link_mode */
 	struct tty_line line;
-	uint32_t fifo; /* bytes */
+	uint32_t fifo; /* bytes; 0: by the line's rate */
 	int host;      /* enum link_host: an end that is on the host */
 	char *path;    /* of it */
 	char *log;     /* file that gets what is on the wire, or NULL */

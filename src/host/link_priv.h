@@ -56,7 +56,8 @@ struct link {
 	struct ev_loop *loop;
 	const struct log *log;
 	uint64_t char_ns;
-	uint8_t mask; /* of data bits */
+	uint8_t mask;  /* of data bits */
+	uint32_t fifo; /* bytes of each end's transmit buffer */
 	struct ev_timer next;
 	struct link_wire bus;
 	struct link_end ends[LINK_ENDS_MAX];

@@ -286,6 +286,22 @@ static void buffer_and_room(struct tap *t)
 	rig_close(&r);
 }
 
+/* A sender that refills it every 2 ms keeps the line busy. */
+static void buffer_by_rate(struct tap *t)
+{
+	static const struct {
+		const char *baud;
+		size_t fifo;
+	} lines[] = { { "9600", 16 }, { "115200", 23 }, { "1000000", 200 }, { "4000000", 800 } };
+	struct rig r;
+
+	for (unsigned i = 0; i < ARRAY_LEN(lines); i++) {
+		REQUIRE(t, !rig_open(t, &r, 2, "baud", lines[i].baud, NULL));
+		CHECK_EQ(t, link_room(r.ends[0]), lines[i].fifo);
+		rig_close(&r);
+	}
+}
+
 static void no_room_to_hear(struct tap *t)
 {
 	struct rig r;
@@ -447,6 +463,7 @@ int main(void)
 	TAP_RUN(&t, collision);
 	TAP_RUN(&t, many_collisions);
 	TAP_RUN(&t, buffer_and_room);
+	TAP_RUN(&t, buffer_by_rate);
 	TAP_RUN(&t, no_room_to_hear);
 	TAP_RUN(&t, data_bits);
 	TAP_RUN(&t, faults);
