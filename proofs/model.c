@@ -42,6 +42,48 @@ void *model_realloc(void *old, size_t len)
 	return p;
 }
 
+/* The ids in flight. */
+
+static struct {
+	bool busy;
+	uint16_t id;
+} ids[N];
+
+static void check_id(const struct vq *vq, uint16_t id)
+{
+	PROVE(vq->packed || id < vq->size, "a head is below the queue size");
+}
+
+bool busy_test(const struct vq *vq, uint16_t id)
+{
+	bool busy = false;
+
+	check_id(vq, id);
+	for (unsigned i = 0; i < N; i++)
+		busy |= ids[i].busy && ids[i].id == id;
+	return busy;
+}
+
+void busy_clear(struct vq *vq, uint16_t id)
+{
+	check_id(vq, id);
+	for (unsigned i = 0; i < N; i++)
+		ids[i].busy &= ids[i].id != id;
+}
+
+void busy_set(struct vq *vq, uint16_t id)
+{
+	unsigned i = 0;
+
+	busy_clear(vq, id);
+	while (i < N && ids[i].busy)
+		i++;
+	PROVE(i < N, "no more ids are in flight than the ring has entries");
+	ASSUME(i < N);
+	ids[i].busy = true;
+	ids[i].id = id;
+}
+
 /* What the proven files call. The texts of errors and the eventfd are not looked at. */
 
 int err_set(struct err *e, int code, const char *fmt, ...)
@@ -216,12 +258,10 @@ static void any_arrays(struct vq *vq)
 	static struct vq_chain chains[N];
 	static struct iovec iov[N * CHAIN_IOV_INLINE];
 	static uint16_t free_slots[N], order[2 * N], resubmit[N], lists[N], batch[N];
-	static bool busy[PACKED ? UINT16_MAX + 1 : N];
 
 	vq->chains = chains;
 	vq->iov = iov;
 	vq->free_slots = free_slots;
-	vq->busy = busy;
 	vq->order = order;
 	vq->order_mask = N > 2 ? 3 : N - 1;
 	vq->resubmit = resubmit;

@@ -32,3 +32,12 @@ void *model_realloc(void *old, size_t len);
 #define INDIRECT_MAX 2u
 /* So that the map is not most of the formula. */
 #define GM_REGIONS_MAX 2
+/* What queue_priv.h keeps in an array of 65536 entries: a set of at most as many ids as the ring has
+ * entries, which is proven with it. */
+#include <stdbool.h>
+
+#define VQ_BUSY_SET
+struct vq;
+bool busy_test(const struct vq *vq, uint16_t id);
+void busy_set(struct vq *vq, uint16_t id);
+void busy_clear(struct vq *vq, uint16_t id);
