@@ -102,20 +102,25 @@ static inline void fetch_to_read(const void *p, size_t len)
 	__asm__ volatile("");
 }
 
-/* The same for memory that is written soon, which takes it away from other processors. gcc's own
- * way would read it only, unless told that this processor knows the instruction: all that can run
- * avp do, or take it for none. */
+/* gcc's own way would read a line only, unless told that the processor knows the instruction: all
+ * that can run avp do, or take it for none. */
+static inline void fetch_line_to_write(uintptr_t at)
+{
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw (%0)" : : "r"(at));
+#else
+	__builtin_prefetch((const void *)at, 1);
+	__asm__ volatile("");
+#endif
+}
+
+/* The same for memory that is written soon, which takes it away from other processors. */
 static inline void fetch_to_write(void *p, size_t len)
 {
 	const uintptr_t end = (uintptr_t)p + len;
 
 	for (uintptr_t at = (uintptr_t)p & ~(uintptr_t)(CACHE_LINE - 1); at < end; at += CACHE_LINE)
-#ifdef __x86_64__
-		__asm__ volatile("prefetchw (%0)" : : "r"(at));
-#else
-		__builtin_prefetch((const void *)at, 1);
-	__asm__ volatile("");
-#endif
+		fetch_line_to_write(at);
 }
 
 /* For loops that wait for memory to change: leaves the core's other thread more of it. */

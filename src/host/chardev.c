@@ -21,6 +21,8 @@
 /* Input that waits for the guest, and output that waits for a terminal device. */
 #define INPUT_MAX 16384u
 #define TTY_RING  1024u
+/* Output kept for a program that does not read, where nothing is shown again. */
+#define RING_MIN 65536u
 /* Output that a program has not read yet, apart from what can be shown again. */
 #define SEND_BUFFER 262144
 
@@ -675,6 +677,8 @@ static int open_parts(struct chardev *cd, const struct chardev_config *config, s
 	if (config->path)
 		cd->path = strdup(config->path);
 	size = cd->kind == CHARDEV_TTY ? TTY_RING : config->scrollback;
+	if (!size)
+		size = RING_MIN;
 	if (ring_init(&cd->ring, size) < 0 || fifo_init(&cd->input, INPUT_MAX) < 0 ||
 		(config->path && !cd->path))
 		return err_set(e, -ENOMEM, "out of memory");

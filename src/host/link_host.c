@@ -5,6 +5,8 @@
 #include "base/util.h"
 #include "host/link_priv.h"
 
+#define HEARD_MAX 4096u
+
 /* Moves what came from the host into the end's buffer, as far as there is room. */
 static void take_input(void *arg)
 {
@@ -27,15 +29,31 @@ static void on_room(void *arg)
 	chardev_more_room(((struct link *)arg)->host);
 }
 
+/* Bytes come one by one, and are written together at the end of the loop's turn: a socket's buffer
+ * holds few hundred writes, of whatever length. */
+static void write_heard(void *arg)
+{
+	struct link *link = arg;
+	struct iovec iov[2];
+	unsigned n = fifo_readable(&link->heard, iov);
+
+	if (!n)
+		return;
+	chardev_write(link->host, iov, n);
+	fifo_reset(&link->heard);
+}
+
 static size_t on_heard(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct link *link = arg;
-	const struct iovec iov = { (uint8_t *)(uintptr_t)bytes, len };
 
-	if (!chardev_attached(link->host) || chardev_room(link->host) < len)
+	if (!chardev_attached(link->host) ||
+		chardev_room(link->host) < fifo_used(&link->heard) + len)
 		return 0;
-	chardev_write(link->host, &iov, 1);
-	return len;
+	if (fifo_free(&link->heard) < len)
+		write_heard(link);
+	ev_task_post(&link->write);
+	return fifo_put(&link->heard, bytes, len);
 }
 
 static void on_host(void *arg, bool there, const char *why)
@@ -66,6 +84,9 @@ int link_host_open(struct link *link, struct err *e)
 						    "path says where the end on the host is, but "
 						    "host is none")
 					  : 0;
+	if (fifo_init(&link->heard, HEARD_MAX) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
+	ev_task_init(link->loop, &link->write, write_heard, link);
 	r = chardev_open(&link->host, link->loop, &config, &events, link->log, e);
 	if (r < 0)
 		return err_prefix(e, "host");
@@ -74,5 +95,10 @@ int link_host_open(struct link *link, struct err *e)
 
 void link_host_close(struct link *link)
 {
+	if (link->host) {
+		ev_task_cancel(&link->write);
+		write_heard(link);
+	}
 	chardev_close(link->host);
+	fifo_finish(&link->heard);
 }

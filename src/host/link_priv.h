@@ -70,6 +70,8 @@ struct link {
 	/* The end on the host. */
 	struct chardev *host;
 	struct link_end *host_end;
+	struct fifo heard; /* not written to it yet */
+	struct ev_task write;
 	struct chardev_stats host_stats;
 };
 

@@ -453,6 +453,36 @@ static void host_socket(struct tap *t)
 	rig_close(&r);
 }
 
+/* A program that reads late gets everything, though each byte comes by itself. */
+static void host_reads_late(struct tap *t)
+{
+	char path[] = "/tmp/avp-link-host-XXXXXX";
+	uint8_t sent[16384], got[sizeof(sent)];
+	size_t n = 0;
+	struct rig r;
+	int fd;
+
+	close(mkstemp(path));
+	unlink(path);
+	REQUIRE(t, !rig_open(t, &r, 1, "host", "socket", "path", path, "baud", "4000000", NULL));
+	fd = fd_unix_connect(path, SOCK_STREAM, NULL);
+	run_for(&r, 20);
+	pattern(sent, sizeof(sent));
+	send_all(&r, 0, sent, sizeof(sent));
+	for (unsigned i = 0; i < 1000 && link_counters(r.link)->bytes < sizeof(sent); i++)
+		run_for(&r, 5);
+	for (unsigned i = 0; i < 1000 && n < sizeof(got); i++) {
+		ssize_t some = recv(fd, got + n, sizeof(got) - n, MSG_DONTWAIT);
+
+		n += some > 0 ? (size_t)some : 0;
+		run_for(&r, 1);
+	}
+	CHECK_EQ(t, n, sizeof(sent));
+	CHECK(t, !memcmp(got, sent, sizeof(sent)));
+	close(fd);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	struct tap t = { 0 };
@@ -471,5 +501,6 @@ int main(void)
 	TAP_RUN(&t, wrong_keys);
 	TAP_RUN(&t, log_file);
 	TAP_RUN(&t, host_socket);
+	TAP_RUN(&t, host_reads_late);
 	return tap_done(&t);
 }
