@@ -273,6 +273,13 @@ void vq_packed_rewind(struct vq *vq, struct vq_chain *c)
 		vq_inflight_packed_rewound(vq, c);
 }
 
+static inline void write_used(struct vring_desc *d, const struct vq_chain *c, uint16_t flags)
+{
+	uint64_t rest = c->written | (uint64_t)c->id << 32;
+
+	__atomic_store_n(&d->rest, htole64(rest | (uint64_t)flags << 48), __ATOMIC_RELAXED);
+}
+
 /*
  * The driver looks at used descriptors in ring order, so the flags of the first one of a batch,
  * written last, show all of them.
@@ -283,7 +290,6 @@ static inline void use(struct vq *vq, const struct vq_chain *c)
 	struct vring_desc *d = &r->desc[r->used_pos];
 	uint16_t flags = (uint16_t)((r->used_wrap ? VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED : 0u) |
 				    (c->written ? VIRTQ_DESC_F_WRITE : 0u));
-	uint64_t rest = c->written | (uint64_t)c->id << 32;
 
 	if (!r->pending) {
 		r->pending = true;
@@ -293,7 +299,7 @@ static inline void use(struct vq *vq, const struct vq_chain *c)
 		/* The old flags stay for now. */
 		flags = ld16(desc_flags(d));
 	}
-	__atomic_store_n(&d->rest, htole64(rest | (uint64_t)flags << 48), __ATOMIC_RELAXED);
+	write_used(d, c, flags);
 	advance(vq, &r->used_pos, &r->used_wrap, c->ndesc);
 	r->ntold = (uint16_t)(r->ntold + c->ndesc);
 	r->in_use = (uint16_t)(r->in_use - c->ndesc);
@@ -328,11 +334,9 @@ void vq_packed_use_all(struct vq *vq, struct vq_chain *const *chains, unsigned n
 	used = r->used_wrap ? wrapped : 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct vq_chain *c = chains[i];
-		uint64_t flags = used | (c->written ? VIRTQ_DESC_F_WRITE : 0u);
 
-		__atomic_store_n(&desc[pos].rest,
-			htole64(c->written | (uint64_t)c->id << 32 | flags << 48),
-			__ATOMIC_RELAXED);
+		write_used(
+			&desc[pos], c, (uint16_t)(used | (c->written ? VIRTQ_DESC_F_WRITE : 0u)));
 		told = (uint16_t)(told + c->ndesc);
 		if (pos + c->ndesc >= size) {
 			pos = (uint16_t)(pos + c->ndesc - size);
