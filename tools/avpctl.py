@@ -53,7 +53,7 @@ class Stream:
                 self.seen += found.end()
                 return found
             if not self.receive(deadline):
-                tail = self.text[-600:].decode(errors="replace")
+                tail = self.text[-4000:].decode(errors="replace")
                 raise Failure(f"no {pattern!r} within {seconds} s; the stream ends with:\n{tail}")
 
     def close(self):
