@@ -255,7 +255,7 @@ void fuzz_queue_crash(struct fuzz_guest *g, unsigned q)
 	memcpy(record, r->inflight, len);
 	for (unsigned i = 0; i < g->gm.n; at += g->gm.r[i++].size)
 		memcpy(memory + at, g->gm.r[i].hva, g->gm.r[i].size);
-	/* What other queues did while it stopped is forgotten by the memory, and known to the device. */
+	/* The memory forgets what other queues did while it stopped, the device does not. */
 	for (unsigned k = 0; k < g->dev->nqueues; k++)
 		g->rings[k].wild |= k != q && vq_running(g->dev->queues[k]);
 	fuzz_queue_stop(g, q);
